@@ -1,0 +1,1 @@
+//! The one door: decide, record, perform, record.

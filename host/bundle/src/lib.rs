@@ -1,0 +1,1 @@
+//! DSSE envelopes and the statements they carry: sign and verify.

@@ -1,0 +1,208 @@
+//! One use of a capability, and its answer.
+
+use cofferdam_ids::GatewayName;
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Access, Column, Value};
+
+/// Names something the broker holds open for one attempt. Meaningless in any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Handle(pub u32);
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For whoever debugs the plugin.
+    Debug,
+    /// For whoever follows the run.
+    Info,
+    /// Something is not as it should be.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// Everything a guest can ask of the outside world. Bulk bytes travel beside it as the frame's
+/// payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Call {
+    /// Opens a session. Reply: [`Reply::Opened`].
+    SqlOpen {
+        /// The gateway.
+        gateway: GatewayName,
+        /// The mode.
+        access: Access,
+    },
+    /// Runs a statement that returns rows. Reply: [`Reply::Rows`].
+    SqlQuery {
+        /// The session.
+        session: Handle,
+        /// One statement.
+        statement: String,
+        /// Bound in order.
+        values: Vec<Value>,
+    },
+    /// Asks for the next frame. Reply: [`Reply::Frame`].
+    SqlNext {
+        /// The rows.
+        rows: Handle,
+    },
+    /// Runs a statement that returns none. Reply: [`Reply::Count`].
+    SqlExecute {
+        /// The session.
+        session: Handle,
+        /// One statement.
+        statement: String,
+        /// Bound in order.
+        values: Vec<Value>,
+    },
+    /// Starts a transaction. Reply: [`Reply::Done`].
+    SqlBegin {
+        /// The session.
+        session: Handle,
+    },
+    /// Commits. Reply: [`Reply::Done`].
+    SqlCommit {
+        /// The session.
+        session: Handle,
+    },
+    /// Rolls back. Reply: [`Reply::Done`].
+    SqlRollback {
+        /// The session.
+        session: Handle,
+    },
+    /// Starts a bulk load into an existing table. Reply: [`Reply::Opened`].
+    SqlLoad {
+        /// The session.
+        session: Handle,
+        /// Name parts, outermost first, unquoted.
+        table: Vec<String>,
+        /// The columns the frames carry.
+        columns: Vec<Column>,
+    },
+    /// Adds the payload's frames to a load. Reply: [`Reply::Done`].
+    SqlLoadWrite {
+        /// The load.
+        load: Handle,
+    },
+    /// Ends a load. Reply: [`Reply::Count`].
+    SqlLoadFinish {
+        /// The load.
+        load: Handle,
+    },
+    /// Lets go of a session, rows or load; what it did not finish is undone. Reply: [`Reply::Done`].
+    Close {
+        /// Any handle.
+        handle: Handle,
+    },
+    /// Lists files of the release. Reply: [`Reply::Files`].
+    FileList {
+        /// Start of the paths.
+        prefix: String,
+    },
+    /// Reads a piece of a file of the release. Reply: [`Reply::Bytes`].
+    FileRead {
+        /// Path inside the release.
+        path: String,
+        /// First byte.
+        offset: u64,
+        /// At most so many.
+        length: u32,
+    },
+    /// Adds a line to the attempt's log. Reply: [`Reply::Done`].
+    Log {
+        /// How much it matters.
+        level: LogLevel,
+        /// The line.
+        message: String,
+    },
+    /// Tells how far the work is. Reply: [`Reply::Done`].
+    Progress {
+        /// Steps done.
+        done: u64,
+        /// Of so many.
+        total: u64,
+    },
+}
+
+/// Which call it is, without its arguments: for records, metrics and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each is the case of `Call` of the same name")]
+pub enum CallKind {
+    SqlOpen,
+    SqlQuery,
+    SqlNext,
+    SqlExecute,
+    SqlBegin,
+    SqlCommit,
+    SqlRollback,
+    SqlLoad,
+    SqlLoadWrite,
+    SqlLoadFinish,
+    Close,
+    FileList,
+    FileRead,
+    Log,
+    Progress,
+}
+
+impl Call {
+    /// Which call it is.
+    pub fn kind(&self) -> CallKind {
+        match self {
+            Self::SqlOpen { .. } => CallKind::SqlOpen,
+            Self::SqlQuery { .. } => CallKind::SqlQuery,
+            Self::SqlNext { .. } => CallKind::SqlNext,
+            Self::SqlExecute { .. } => CallKind::SqlExecute,
+            Self::SqlBegin { .. } => CallKind::SqlBegin,
+            Self::SqlCommit { .. } => CallKind::SqlCommit,
+            Self::SqlRollback { .. } => CallKind::SqlRollback,
+            Self::SqlLoad { .. } => CallKind::SqlLoad,
+            Self::SqlLoadWrite { .. } => CallKind::SqlLoadWrite,
+            Self::SqlLoadFinish { .. } => CallKind::SqlLoadFinish,
+            Self::Close { .. } => CallKind::Close,
+            Self::FileList { .. } => CallKind::FileList,
+            Self::FileRead { .. } => CallKind::FileRead,
+            Self::Log { .. } => CallKind::Log,
+            Self::Progress { .. } => CallKind::Progress,
+        }
+    }
+}
+
+/// One file of the release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// Path inside the release.
+    pub path: String,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+/// The answer to a call that was performed. Bulk bytes travel beside it as the frame's payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// A session or load was opened.
+    Opened(Handle),
+    /// A query runs; its columns.
+    Rows {
+        /// To ask for frames with.
+        rows: Handle,
+        /// The columns.
+        columns: Vec<Column>,
+    },
+    /// The payload is the next frame, or there is none left.
+    Frame {
+        /// Whether the payload is a frame.
+        present: bool,
+    },
+    /// A number of rows.
+    Count(u64),
+    /// The payload is the bytes asked for.
+    Bytes,
+    /// Files.
+    Files(Vec<FileInfo>),
+    /// Nothing more to say.
+    Done,
+}

@@ -1,0 +1,1 @@
+//! Read-only files of a signed release.

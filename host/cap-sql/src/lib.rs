@@ -1,0 +1,1 @@
+//! SQL sessions: the drivers that hold the connection and the credential.

@@ -1,0 +1,1 @@
+//! The command line: projects, releases, keys, grants, ledger, plugins, runs.

@@ -1,0 +1,3 @@
+//! The `cofferdam` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The broker process: polls, verifies, admits, runs, reports.

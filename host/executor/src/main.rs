@@ -1,0 +1,3 @@
+//! The `cofferdam-executor` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Grant files and the decision they make about a call.

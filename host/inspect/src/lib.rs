@@ -1,0 +1,1 @@
+//! A component's imports and exports, read without running it.

@@ -1,0 +1,1 @@
+//! Runs guests: engine, limits, linker, WIT to call, confinement.

@@ -1,0 +1,3 @@
+//! The `cofferdam-scheduler` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The SQLite adapter: dialect, relations, create-as, views, insert, bulk load.

@@ -1,0 +1,1 @@
+//! Describes a project in dbt's format as a graph of tasks.

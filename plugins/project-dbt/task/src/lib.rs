@@ -1,0 +1,1 @@
+//! Runs one node of a project in dbt's format.
