@@ -34,6 +34,9 @@ pub enum ToRunner {
     Cancel {
         /// Which lane, from 0.
         lane: u32,
+        /// Which start on that lane, from 1. A cancel that comes after its attempt has ended
+        /// names a start that is over and does nothing.
+        start: u64,
         /// Why; `CD0410` for the wall clock, `CD0411` for a cancel, `CD0412` for a lost lease.
         code: Code,
     },
