@@ -43,7 +43,11 @@ pub struct Frame<M> {
 }
 
 /// Writes one frame with one system call where the socket takes it whole.
-pub fn write_frame<M: Serialize>(writer: &mut impl Write, message: &M, payload: &[u8]) -> Result<(), FrameError> {
+pub fn write_frame<M: Serialize>(
+    writer: &mut impl Write,
+    message: &M,
+    payload: &[u8],
+) -> Result<(), FrameError> {
     let mut head = vec![0; 8];
     head = postcard::to_extend(message, head).map_err(|_| FrameError::Malformed)?;
     let header_bytes = checked(head.len() - 8, HEADER_BYTES_MAX, "header")?;
@@ -124,9 +128,15 @@ mod tests {
     #[test]
     fn lengths_over_the_limit_are_refused_before_allocating() {
         let wire = [0xff; 8];
-        assert!(matches!(read_frame::<Call>(&mut wire.as_slice()), Err(FrameError::TooLarge { part: "header", .. })));
+        assert!(matches!(
+            read_frame::<Call>(&mut wire.as_slice()),
+            Err(FrameError::TooLarge { part: "header", .. })
+        ));
         let wire = [1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
-        assert!(matches!(read_frame::<Call>(&mut wire.as_slice()), Err(FrameError::TooLarge { part: "payload", .. })));
+        assert!(matches!(
+            read_frame::<Call>(&mut wire.as_slice()),
+            Err(FrameError::TooLarge { part: "payload", .. })
+        ));
         let big = vec![0; PAYLOAD_BYTES_MAX + 1];
         let call = Call::SqlLoadWrite { load: Handle(7) };
         assert!(matches!(write_frame(&mut Vec::new(), &call, &big), Err(FrameError::TooLarge { .. })));
@@ -140,7 +150,10 @@ mod tests {
             assert!(matches!(read_frame::<Call>(&mut &wire[..cut]), Err(FrameError::Closed)), "cut at {cut}");
         }
         wire[0] += 1;
-        assert!(matches!(read_frame::<Call>(&mut wire.as_slice()), Err(FrameError::Malformed | FrameError::Closed)));
+        assert!(matches!(
+            read_frame::<Call>(&mut wire.as_slice()),
+            Err(FrameError::Malformed | FrameError::Closed)
+        ));
     }
 
     proptest::proptest! {

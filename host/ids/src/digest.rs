@@ -59,7 +59,8 @@ impl FromStr for Sha256Digest {
     type Err = InvalidDigest;
 
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
-        let invalid = || InvalidDigest(text.chars().take(80).collect(), "a SHA-256 digest (64 lower-case hex digits)");
+        let invalid =
+            || InvalidDigest(text.chars().take(80).collect(), "a SHA-256 digest (64 lower-case hex digits)");
         let digits = text.strip_prefix("sha256:").unwrap_or(text);
         if digits.len() != 64 || digits.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(invalid());

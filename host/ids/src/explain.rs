@@ -40,7 +40,8 @@ impl std::str::FromStr for Code {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.strip_prefix("CD").filter(|d| d.len() == 4 && d.bytes().all(|b| b.is_ascii_digit()));
+        let digits =
+            text.strip_prefix("CD").filter(|d| d.len() == 4 && d.bytes().all(|b| b.is_ascii_digit()));
         let number = digits.and_then(|d| d.parse().ok());
         number.map(Self).ok_or_else(|| "a code is `CD` and four digits".to_owned())
     }

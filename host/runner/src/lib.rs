@@ -1,1 +1,2 @@
 //! Runs guests: engine, limits, linker, WIT to call, confinement.
+mod bindings;
