@@ -1,1 +1,3 @@
-//! What only the whole house can prove.
+//! What only the whole house can prove: journeys, hostile guests, refusals, architecture.
+//!
+//! The tests are under `tests/tests/`; this library holds what they share.

@@ -1,3 +1,54 @@
-//! `cargo xtask`.
+//! `cargo xtask`: the project's own tasks. Each says what it does while it does it.
+//!
+//! In: the checkout. Out: what each command's help says, under `target/`.
+//! Never: changes anything outside the checkout but the tool chain's target (`setup`).
+//! Fails: with the step that failed and its own output above it.
 
-fn main() {}
+mod bench;
+mod demo;
+mod guests;
+mod setup;
+mod step;
+mod test;
+mod warehouse;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Set up, demonstrate, test and measure Cofferdam")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes the tool chain ready: the wasm32-wasip2 target.
+    Setup,
+    /// Builds the plugins and hostile guests into target/guests.
+    Guests,
+    /// Runs a real project end to end on this machine and shows what happened.
+    Demo {
+        /// Forget what an earlier demo loaded.
+        #[arg(long)]
+        fresh: bool,
+    },
+    /// Formats, lints, documentation, licences and all tests: what CI runs.
+    Test {
+        /// Only the tests; no formatting, lints, documentation or licences.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Measures what the budgets name, each beside a reference, into docs/benchmarks.md.
+    Bench,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Setup => setup::run(),
+        Command::Guests => guests::build().map(|_| ()),
+        Command::Demo { fresh } => demo::run(fresh),
+        Command::Test { quick } => test::run(quick),
+        Command::Bench => bench::run(),
+    }
+}

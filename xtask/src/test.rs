@@ -1,0 +1,80 @@
+//! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
+
+use anyhow::Result;
+
+use crate::{guests, step};
+
+/// Runs the checks and all tests.
+pub(crate) fn run(quick: bool) -> Result<()> {
+    if !quick {
+        step::run("formatting", step::cargo().args(["fmt", "--all", "--check"]))?;
+    }
+    let guests = guests::build()?;
+    if !quick {
+        step::run(
+            "lints",
+            step::cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        )?;
+        let mut doc = step::cargo();
+        doc.args([
+            "doc",
+            "--quiet",
+            "--workspace",
+            "--no-deps",
+            "--lib",
+            "--bins",
+            "--document-private-items",
+        ]);
+        step::run("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    // The journeys start the real programs, which a test run does not build by itself.
+    step::run("programs", step::cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
+    let mut tests = step::cargo();
+    tests.args(["test", "--workspace", "--no-fail-fast"]);
+    tests.env("COFFERDAM_GUESTS", &guests).env("COFFERDAM_BIN", step::target().join("debug"));
+    step::run("tests", &mut tests)?;
+    if !quick {
+        licences()?;
+    }
+    Ok(())
+}
+
+/// cargo-deny's licence, source and ban checks; advisories too where their database is reached.
+fn licences() -> Result<()> {
+    let tools = step::target().join("tools");
+    let deny = tools.join("bin/cargo-deny");
+    if !deny.exists() {
+        let mut install = step::cargo();
+        install.args([
+            "install",
+            "--quiet",
+            "--locked",
+            "--no-default-features",
+            "cargo-deny",
+            "--version",
+            DENY,
+        ]);
+        install.arg("--root").arg(&tools);
+        step::run("install cargo-deny", &mut install)?;
+    }
+    let check = |what: &[&str]| {
+        let mut command = std::process::Command::new(&deny);
+        command.current_dir(step::root()).args(["--log-level", "error", "check", "--hide-inclusion-graph"]);
+        command.args(what);
+        command
+    };
+    step::run("licences, sources, bans", &mut check(&["licenses", "sources", "bans"]))?;
+    let advisories = check(&["advisories"]).output()?;
+    let told = String::from_utf8_lossy(&advisories.stderr);
+    if advisories.status.success() {
+        println!("    advisories: none");
+    } else if told.contains("failed to fetch") || told.contains("unable to") || told.contains("database") {
+        println!("    advisories: the database cannot be reached from here; not checked");
+    } else {
+        anyhow::bail!("advisories:\n{told}");
+    }
+    Ok(())
+}
+
+/// The cargo-deny that was tried.
+const DENY: &str = "0.20.2";
