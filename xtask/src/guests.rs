@@ -15,7 +15,12 @@ pub(crate) const PLUGINS: [(&str, &str); 4] = [
 ];
 
 /// Guests that only tests run.
-const TEST_GUESTS: [(&str, &str); 1] = [("cofferdam-guest-hostile", "hostile")];
+const TEST_GUESTS: [(&str, &str); 4] = [
+    ("cofferdam-guest-hostile-adapter", "hostile-adapter"),
+    ("cofferdam-guest-hostile-network", "hostile-network"),
+    ("cofferdam-guest-hostile-project", "hostile-project"),
+    ("cofferdam-guest-hostile-task", "hostile-task"),
+];
 
 /// Builds every guest, one cargo call each so that no feature of one reaches another. Gives the
 /// folder that holds `<name>.wasm` for each.

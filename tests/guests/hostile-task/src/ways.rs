@@ -1,0 +1,252 @@
+//! The ways to misbehave.
+
+use std::{hint::black_box, time::Duration};
+
+use crate::{
+    cofferdam::{
+        capability::{release_files, telemetry},
+        types::{data::Access, failures::Failure},
+        warehouse::warehouse,
+    },
+    done,
+    exports::cofferdam::task::task::{Outcome, TaskFailure},
+    failed,
+};
+
+type Way = fn() -> Result<Outcome, TaskFailure>;
+
+/// Each way by the name of its entry.
+pub const WAYS: &[(&str, Way)] = &[
+    ("behave", behave),
+    ("spin", spin),
+    ("sleep", sleep),
+    ("allocate", allocate),
+    ("grow-to-the-limit", grow_to_the_limit),
+    ("recurse", recurse),
+    ("panic", panic_now),
+    ("exit", exit),
+    ("huge-summary", huge_summary),
+    ("huge-log-line", huge_log_line),
+    ("huge-statement", huge_statement),
+    ("flood-logs", flood_logs),
+    ("flood-stdout", flood_stdout),
+    ("terminal-escapes", terminal_escapes),
+    ("many-handles", many_handles),
+    ("guess-handles", guess_handles),
+    ("ungranted-relation", ungranted_relation),
+    ("ungranted-gateway", ungranted_gateway),
+    ("ungranted-mode", ungranted_mode),
+    ("stacked-statements", stacked_statements),
+    ("attach", attach),
+    ("file-outside", file_outside),
+    ("environment", environment),
+    ("host-files", host_files),
+    ("clocks", clocks),
+    ("random", random),
+];
+
+/// A neighbour that does honest work.
+fn behave() -> Result<Outcome, TaskFailure> {
+    let connection = open()?;
+    let rows = connection.query("SELECT 1 AS one", &[]).map_err(told)?;
+    while rows.next().map_err(told)?.is_some() {}
+    done("behaved")
+}
+
+fn spin() -> Result<Outcome, TaskFailure> {
+    let mut n = 0_u64;
+    loop {
+        n = black_box(n.wrapping_add(1));
+    }
+}
+
+fn sleep() -> Result<Outcome, TaskFailure> {
+    std::thread::sleep(Duration::from_secs(3600));
+    done("slept")
+}
+
+fn allocate() -> Result<Outcome, TaskFailure> {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    loop {
+        kept.push(black_box(vec![1; 1 << 20]));
+    }
+}
+
+/// Takes what it is allowed and no more: this must succeed.
+fn grow_to_the_limit() -> Result<Outcome, TaskFailure> {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..24 {
+        kept.push(black_box(vec![1; 1 << 20]));
+    }
+    done(format!("holds {} MiB", kept.len()))
+}
+
+fn recurse() -> Result<Outcome, TaskFailure> {
+    fn deeper(n: u64) -> u64 {
+        let here = black_box([n; 64]);
+        // Always true, which the compiler cannot know.
+        let more = if black_box(true) { deeper(n + 1) } else { 0 };
+        black_box(more) + here[(n % 64) as usize]
+    }
+    done(deeper(0).to_string())
+}
+
+fn panic_now() -> Result<Outcome, TaskFailure> {
+    panic!("on purpose")
+}
+
+fn exit() -> Result<Outcome, TaskFailure> {
+    std::process::exit(0)
+}
+
+fn huge_summary() -> Result<Outcome, TaskFailure> {
+    done("x".repeat(16 << 20))
+}
+
+fn huge_log_line() -> Result<Outcome, TaskFailure> {
+    telemetry::log(telemetry::Level::Info, &"x".repeat(16 << 20));
+    done("logged")
+}
+
+fn huge_statement() -> Result<Outcome, TaskFailure> {
+    let connection = open()?;
+    let statement = format!("SELECT '{}'", "x".repeat(3 << 20));
+    expect_refusal(connection.query(&statement, &[]).map(|_| ()))
+}
+
+fn flood_logs() -> Result<Outcome, TaskFailure> {
+    let line = "flood ".repeat(1000);
+    for _ in 0..2_000 {
+        telemetry::log(telemetry::Level::Info, &line);
+    }
+    done("flooded")
+}
+
+fn flood_stdout() -> Result<Outcome, TaskFailure> {
+    let line = "flood ".repeat(1000);
+    for _ in 0..2_000 {
+        println!("{line}");
+    }
+    done("flooded")
+}
+
+fn terminal_escapes() -> Result<Outcome, TaskFailure> {
+    telemetry::log(telemetry::Level::Info, "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\0 forged\n2026-01-01 ERROR line");
+    done("\u{1b}[31mred\u{1b}[0m")
+}
+
+fn many_handles() -> Result<Outcome, TaskFailure> {
+    let mut kept = Vec::new();
+    for n in 0..100_000 {
+        match warehouse::open("wh", Access::Read) {
+            Ok(connection) => kept.push(connection),
+            Err(failure) => return Err(failed("STOPPED_AT", &format!("{n}: {}", words(&failure)))),
+        }
+    }
+    done("opened them all")
+}
+
+fn guess_handles() -> Result<Outcome, TaskFailure> {
+    // SAFETY: there is none; a guest can write this, and the host must not care.
+    let connection = unsafe { warehouse::Connection::from_handle(0x00ab_cdef) };
+    let _ = connection.query("SELECT 1", &[]);
+    done("guessed one")
+}
+
+fn ungranted_relation() -> Result<Outcome, TaskFailure> {
+    expect_refusal(open()?.query("SELECT * FROM secret.salaries", &[]).map(|_| ()))
+}
+
+fn ungranted_gateway() -> Result<Outcome, TaskFailure> {
+    expect_refusal(warehouse::open("other", Access::Read).map(|_| ()))
+}
+
+fn ungranted_mode() -> Result<Outcome, TaskFailure> {
+    expect_refusal(warehouse::open("wh", Access::Admin).map(|_| ()))
+}
+
+fn stacked_statements() -> Result<Outcome, TaskFailure> {
+    expect_refusal(open()?.execute("SELECT 1; DROP TABLE allowed.t", &[]).map(|_| ()))
+}
+
+fn attach() -> Result<Outcome, TaskFailure> {
+    expect_refusal(open()?.execute("ATTACH '/etc/passwd' AS p", &[]).map(|_| ()))
+}
+
+fn file_outside() -> Result<Outcome, TaskFailure> {
+    for path in ["/etc/passwd", "../../../etc/passwd", "a/../../b", ".cofferdam/keys/release.key", "\0"] {
+        if release_files::read(path, 0, 10).is_ok() {
+            return Err(failed("GOT_A_FILE", path));
+        }
+    }
+    done("no file")
+}
+
+fn environment() -> Result<Outcome, TaskFailure> {
+    let variables: Vec<_> = std::env::vars_os().collect();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if variables.is_empty() && arguments.is_empty() {
+        return done("nothing there");
+    }
+    Err(failed("GOT_SOMETHING", &format!("{variables:?} {arguments:?}")))
+}
+
+fn host_files() -> Result<Outcome, TaskFailure> {
+    for path in ["/etc/passwd", "/proc/self/environ", "/", "."] {
+        if std::fs::read(path).is_ok() || std::fs::read_dir(path).is_ok() {
+            return Err(failed("GOT_A_FILE", path));
+        }
+    }
+    if std::fs::write("/tmp/hostile", "x").is_ok() {
+        return Err(failed("WROTE_A_FILE", "/tmp/hostile"));
+    }
+    done("no file")
+}
+
+/// The clock is no finer than 100 microseconds.
+fn clocks() -> Result<Outcome, TaskFailure> {
+    let start = std::time::Instant::now();
+    for _ in 0..1_000 {
+        let step = start.elapsed().as_nanos();
+        if step % 100_000 != 0 {
+            return Err(failed("FINE_CLOCK", &format!("{step} ns")));
+        }
+    }
+    done("coarse")
+}
+
+fn random() -> Result<Outcome, TaskFailure> {
+    use std::hash::{BuildHasher as _, RandomState};
+    let (one, other) = (RandomState::new().hash_one(1), RandomState::new().hash_one(1));
+    done(format!("{}", one != other))
+}
+
+fn open() -> Result<warehouse::Connection, TaskFailure> {
+    warehouse::open("wh", Access::Write).map_err(told)
+}
+
+/// Refused is what must happen; the code goes into the summary.
+fn expect_refusal(result: Result<(), Failure>) -> Result<Outcome, TaskFailure> {
+    match result {
+        Ok(()) => Err(failed("NOT_REFUSED", "it was performed")),
+        Err(failure) => done(words(&failure)),
+    }
+}
+
+fn told(failure: Failure) -> TaskFailure {
+    failed("FAILED", &words(&failure))
+}
+
+fn words(failure: &Failure) -> String {
+    let (kind, detail) = match failure {
+        Failure::Refused(d) => ("refused", d),
+        Failure::Invalid(d) => ("invalid", d),
+        Failure::Constraint(d) => ("constraint", d),
+        Failure::Permission(d) => ("permission", d),
+        Failure::Transient(d) => ("transient", d),
+        Failure::Unavailable(d) => ("unavailable", d),
+        Failure::Limit(d) => ("limit", d),
+        Failure::Cancelled(d) => ("cancelled", d),
+    };
+    format!("{kind} {} {}", detail.code, detail.message)
+}
