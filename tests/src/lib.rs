@@ -1,3 +1,12 @@
 //! What only the whole house can prove: journeys, hostile guests, refusals, architecture.
 //!
-//! The tests are under `tests/tests/`; this library holds what they share.
+//! The tests are under `tests/tests/`; this library holds what they share: a [`House`] on a
+//! loopback port with the real programs, and [`Memory`], which looks into a process.
+
+mod house;
+mod memory;
+mod project;
+
+pub use house::{Answer, House, guests};
+pub use memory::{Memory, children_of, is_alive, resident_bytes, signal};
+pub use project::{ProjectFiles, Task};
