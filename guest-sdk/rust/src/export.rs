@@ -43,7 +43,7 @@ macro_rules! __component {
     ($world:ident, $guest:ident<$plugin:ty>) => {
         const _: () = {
             type Guest = $crate::wasm::$guest<$plugin>;
-            $crate::wasm::bindings::$world::export!(Guest with_types_in $crate::wasm::bindings::$world);
+    $crate::wasm::bindings::$world::export!(Guest with_types_in $crate::wasm::bindings::$world);
         };
     };
 }

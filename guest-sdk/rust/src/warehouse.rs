@@ -31,15 +31,15 @@ pub enum MergeStrategy {
     Merge(Vec<String>),
 }
 
-/// A half-open range of one column: `from` ≤ value < `until`.
+/// A half-open range of one column: `start` ≤ value < `end`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValueRange {
     /// The column.
     pub column: String,
     /// The first value that belongs to it.
-    pub from: Value,
+    pub start: Value,
     /// The first value that no longer does.
-    pub until: Value,
+    pub end: Value,
 }
 
 /// Opens gateways. Lent to tasks; behind it stands the gateway's adapter.

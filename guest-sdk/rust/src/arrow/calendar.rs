@@ -135,10 +135,30 @@ mod tests {
 
     #[test]
     fn days_and_times_that_are_none_are_refused() {
-        for text in ["2023-02-29", "2024-13-01", "2024-00-10", "2024-1-1", "24-01-01", "2024-01-01x", "", "--", "+024-01-01"] {
+        for text in [
+            "2023-02-29",
+            "2024-13-01",
+            "2024-00-10",
+            "2024-1-1",
+            "24-01-01",
+            "2024-01-01x",
+            "",
+            "--",
+            "+024-01-01",
+        ] {
             assert_eq!(parse_date(text), None, "{text}");
         }
-        for text in ["24:00", "12:60", "12:00:60", "1:00", "12", "12:00:00.", "12:00:00.1234567", "12:00:00:00", "aa:bb"] {
+        for text in [
+            "24:00",
+            "12:60",
+            "12:00:60",
+            "1:00",
+            "12",
+            "12:00:00.",
+            "12:00:00.1234567",
+            "12:00:00:00",
+            "aa:bb",
+        ] {
             assert_eq!(parse_time(text), None, "{text}");
         }
         for text in ["2024-01-01T", "2024-01-01 12:00 +01:00", "2024-01-01T12:00+1", "ä024-01-01"] {
@@ -151,7 +171,10 @@ mod tests {
         assert_eq!(format_time(parse_time("23:59:59.000001").unwrap()), "23:59:59.000001");
         assert_eq!(format_time(parse_time("07:05").unwrap()), "07:05:00");
         assert_eq!(parse_time("07:05:00.5000000"), Some(25_500_500_000));
-        assert_eq!(format_timestamp(parse_timestamp("1969-12-31T23:59:59.5").unwrap()), "1969-12-31 23:59:59.500000");
+        assert_eq!(
+            format_timestamp(parse_timestamp("1969-12-31T23:59:59.5").unwrap()),
+            "1969-12-31 23:59:59.500000"
+        );
     }
 
     #[test]

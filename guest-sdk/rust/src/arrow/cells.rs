@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float64Array,
-    Int64Array, RecordBatch, RecordBatchOptions, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    Int64Array, RecordBatch, RecordBatchOptions, StringArray, Time64MicrosecondArray,
+    TimestampMicrosecondArray,
     cast::AsArray,
     types::{
         Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, Time64MicrosecondType,
@@ -96,9 +97,7 @@ pub fn batch(columns: &[Column], rows: &[Vec<Value>]) -> Result<RecordBatch, Fai
 
 fn array<'a>(column: &Column, values: impl Iterator<Item = &'a Value>) -> Result<ArrayRef, Failure> {
     Ok(match &column.data_type {
-        DataType::Boolean => {
-            Arc::new(BooleanArray::from(collect(column, values, "true or false", boolean)?))
-        }
+        DataType::Boolean => Arc::new(BooleanArray::from(collect(column, values, "true or false", boolean)?)),
         DataType::Int64 => Arc::new(Int64Array::from(collect(column, values, "a whole number", int64)?)),
         DataType::Float64 => Arc::new(Float64Array::from(collect(column, values, "a number", float64)?)),
         DataType::Decimal { precision, scale } => {

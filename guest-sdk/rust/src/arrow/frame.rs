@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use arrow_ipc::{DateUnit, Field, Message, MessageHeader, MetadataVersion, Precision, TimeUnit as IpcUnit, Type};
+use arrow_ipc::{
+    DateUnit, Field, Message, MessageHeader, MetadataVersion, Precision, TimeUnit as IpcUnit, Type,
+};
 use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
 
 use super::FRAME_BYTES_MAX;
@@ -72,9 +74,10 @@ fn next(bytes: &[u8]) -> Result<(Part<'_>, &[u8]), String> {
     }
     let (head, bytes) = bytes.split_at_checked(length).ok_or_else(cut)?;
     // The verifier bounds depth and tables, so a head that nests without end stops here.
-    let message =
-        arrow_ipc::root_as_message(head).map_err(|error| format!("the head of a message is broken: {error}"))?;
-    let body = usize::try_from(message.bodyLength()).map_err(|_| "a body has a negative length".to_owned())?;
+    let message = arrow_ipc::root_as_message(head)
+        .map_err(|error| format!("the head of a message is broken: {error}"))?;
+    let body =
+        usize::try_from(message.bodyLength()).map_err(|_| "a body has a negative length".to_owned())?;
     let (body, bytes) = bytes.split_at_checked(body).ok_or_else(cut)?;
     Ok((part(&message, body)?, bytes))
 }
@@ -161,7 +164,8 @@ fn data_type(field: &Field<'_>) -> Option<DataType> {
         }
         Type::Decimal => {
             let decimal = field.type_as_decimal()?;
-            let precision = u8::try_from(decimal.precision()).ok().filter(|digits| (1..=76).contains(digits))?;
+            let precision =
+                u8::try_from(decimal.precision()).ok().filter(|digits| (1..=76).contains(digits))?;
             let scale = i8::try_from(decimal.scale()).ok().filter(|scale| *scale >= 0)?;
             if u8::try_from(scale).ok()? > precision {
                 return None;

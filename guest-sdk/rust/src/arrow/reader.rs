@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, RecordBatch, StringArray,
     types::{
-        ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, Time64MicrosecondType,
-        TimestampMicrosecondType,
+        ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type,
+        Time64MicrosecondType, TimestampMicrosecondType,
     },
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -74,7 +74,11 @@ impl FrameReader {
 
 fn assemble(batch: &Batch<'_>, schema: &SchemaRef) -> Result<RecordBatch, String> {
     if batch.nulls.len() != schema.fields().len() {
-        return Err(format!("a batch has {} columns, the schema {}", batch.nulls.len(), schema.fields().len()));
+        return Err(format!(
+            "a batch has {} columns, the schema {}",
+            batch.nulls.len(),
+            schema.fields().len()
+        ));
     }
     let mut buffers = batch.buffers.iter().copied();
     let arrays = schema

@@ -29,7 +29,11 @@ pub fn columns(schema: &Schema) -> Result<Vec<Column>, Failure> {
             let data_type = our_type(field.data_type()).ok_or_else(|| {
                 Failure::invalid(
                     codes::FRAME,
-                    format!("column `{}` has the type {}, which no frame may carry", field.name(), field.data_type()),
+                    format!(
+                        "column `{}` has the type {}, which no frame may carry",
+                        field.name(),
+                        field.data_type()
+                    ),
                 )
             })?;
             Ok(Column { name: field.name().clone(), data_type, nullable: field.is_nullable() })

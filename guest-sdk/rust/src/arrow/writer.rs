@@ -1,7 +1,9 @@
 //! Record batches to frames.
 
 use arrow_array::RecordBatch;
-use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions, write_message};
+use arrow_ipc::writer::{
+    DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions, write_message,
+};
 use arrow_schema::{ArrowError, SchemaRef};
 
 use super::FRAME_BYTES_MAX;
@@ -53,7 +55,10 @@ impl FrameWriter {
         let mut frame = Vec::new();
         write_message(&mut frame, encoded, &self.options).map_err(|error| broken(&error))?;
         if frame.len() > FRAME_BYTES_MAX {
-            return Err(Failure::limit(codes::TOO_LARGE, "the names of the columns do not fit into a frame of 1 MiB"));
+            return Err(Failure::limit(
+                codes::TOO_LARGE,
+                "the names of the columns do not fit into a frame of 1 MiB",
+            ));
         }
         Ok(vec![frame])
     }
@@ -91,11 +96,7 @@ pub fn frames(batch: &RecordBatch) -> Result<Vec<Vec<u8>>, Failure> {
 }
 
 fn sliced_bytes(batch: &RecordBatch) -> usize {
-    batch
-        .columns()
-        .iter()
-        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
-        .sum()
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
 }
 
 fn broken(error: &ArrowError) -> Failure {

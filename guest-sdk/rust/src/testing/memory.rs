@@ -4,9 +4,9 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::state::{Answer, State, squeeze};
 use crate::{
-    Access, Column, Connection, Context, DataType, Dialect, Failure, FileInfo, Files, Level, Loader, MergeStrategy,
-    ProjectContext, Relation, RelationInfo, RelationKind, Rows, Session, Sql, Table, Telemetry, Value, ValueRange,
-    Warehouse,
+    Access, Column, Connection, Context, DataType, Dialect, Failure, FileInfo, Files, Level, Loader,
+    MergeStrategy, ProjectContext, Relation, RelationInfo, RelationKind, Rows, Session, Sql, Table,
+    Telemetry, Value, ValueRange, Warehouse,
     arrow::{FrameReader, rows},
     codes,
 };
@@ -120,9 +120,12 @@ impl Files for MemoryHost {
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        self.state.borrow().files.get(path).cloned().ok_or_else(|| {
-            Failure::invalid(codes::UNSCRIPTED, format!("the release has no file `{path}`"))
-        })
+        self.state
+            .borrow()
+            .files
+            .get(path)
+            .cloned()
+            .ok_or_else(|| Failure::invalid(codes::UNSCRIPTED, format!("the release has no file `{path}`")))
     }
 }
 
@@ -176,7 +179,13 @@ impl MemoryConnection {
     fn loader(&self, what: String) -> Result<Box<dyn Loader>, Failure> {
         self.change(&what)?;
         let state = Rc::clone(&self.state);
-        Ok(Box::new(MemoryLoader { state, what, reader: FrameReader::new(), rows: Vec::new(), replaces: None }))
+        Ok(Box::new(MemoryLoader {
+            state,
+            what,
+            reader: FrameReader::new(),
+            rows: Vec::new(),
+            replaces: None,
+        }))
     }
 }
 
@@ -245,7 +254,9 @@ impl Connection for MemoryConnection {
     fn list_relations(&self, schema: &str) -> Result<Vec<RelationInfo>, Failure> {
         let state = self.state.borrow();
         let of_schema = state.relations.iter().filter(|(known, _)| known.schema.as_deref() == Some(schema));
-        Ok(of_schema.map(|(known, (kind, _))| RelationInfo { relation: known.clone(), kind: *kind }).collect())
+        Ok(of_schema
+            .map(|(known, (kind, _))| RelationInfo { relation: known.clone(), kind: *kind })
+            .collect())
     }
 
     fn find(&self, relation: &Relation) -> Result<Option<RelationInfo>, Failure> {
@@ -288,17 +299,18 @@ impl Connection for MemoryConnection {
     }
 
     fn replace_range(&self, relation: &Relation, select: &str, within: &ValueRange) -> Result<u64, Failure> {
-        let ValueRange { column, from, until } = within;
+        let ValueRange { column, start, end } = within;
         let what = format!("replace {column} of {relation} with {select}");
-        self.state.borrow_mut().count(&what, &[from.clone(), until.clone()])
+        self.state.borrow_mut().count(&what, &[start.clone(), end.clone()])
     }
 
     fn rename(&self, relation: &Relation, name: &str) -> Result<(), Failure> {
         self.change(&format!("rename {relation} to {name}"))?;
         let mut state = self.state.borrow_mut();
-        let known = state.relations.remove(relation).ok_or_else(|| {
-            Failure::invalid(codes::UNSCRIPTED, format!("there is no relation {relation}"))
-        })?;
+        let known = state
+            .relations
+            .remove(relation)
+            .ok_or_else(|| Failure::invalid(codes::UNSCRIPTED, format!("there is no relation {relation}")))?;
         state.relations.insert(Relation { name: name.to_owned(), ..relation.clone() }, known);
         Ok(())
     }
