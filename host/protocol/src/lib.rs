@@ -4,3 +4,4 @@
 //! Source: `docs/adr/0008-scheduler-store-single-writer.md`.
 
 pub mod api;
+pub mod executor_loop;
