@@ -1,1 +1,47 @@
-//! Projects in dbt's format: parse, graph, render, run. Shared by loader and task.
+//! Projects in dbt's format: read, described as a graph of tasks, rendered and run.
+//!
+//! In: a project's files; for a task, its settings and a warehouse.
+//! Out: [`DbtProject`], which describes, and [`DbtTask`], which runs one node.
+//! Never: reads the environment or the network; two thin components export the two halves, so that
+//! the half that runs cannot list a project's files through the other's world.
+//! Fails: with [`cofferdam_sdk::Problem`]s or a [`cofferdam_sdk::TaskFailure`].
+//! Source: `docs/adr/0005-loader-and-task-are-two-components.md`; `README.md` beside this crate.
+
+pub mod calendar;
+pub mod check_sql;
+pub mod codes;
+pub mod config;
+mod describe;
+pub mod jinja;
+pub mod names;
+pub mod problem;
+pub mod project_file;
+mod run;
+pub mod schema_file;
+pub mod seed;
+pub mod settings;
+pub mod yaml;
+
+use cofferdam_sdk::{
+    Context, Invocation, Outcome, Problem, Project, ProjectConfig, ProjectContext, Task, TaskFailure, TaskSpec,
+};
+
+/// The project loader.
+#[derive(Debug)]
+pub struct DbtProject;
+
+impl Project for DbtProject {
+    fn describe(cx: &ProjectContext<'_>, config: ProjectConfig) -> Result<Vec<TaskSpec>, Vec<Problem>> {
+        describe::describe(cx, &config)
+    }
+}
+
+/// The task: entries `model`, `seed` and `test`.
+#[derive(Debug)]
+pub struct DbtTask;
+
+impl Task for DbtTask {
+    fn run(cx: &Context<'_>, invocation: Invocation) -> Result<Outcome, TaskFailure> {
+        run::run(cx, &invocation)
+    }
+}

@@ -1,0 +1,319 @@
+//! Seeds: CSV files, and the types of their columns.
+//!
+//! In: the bytes of a file, its delimiter and `column_types`. Out: a [`Seed`].
+//! Never: drops a row; one with too many or too few fields is an error with its line.
+//! Fails: with a [`SeedError`].
+//! Source: dbt infers types with agate: whole number, number, date, datetime, boolean, text, in
+//! this order; empty fields and the word `null` are NULL.
+
+use std::collections::{BTreeMap, HashSet};
+
+use cofferdam_sdk::{Column, DataType, Value};
+
+use crate::calendar::{Day, Moment};
+
+/// How large a seed may be.
+pub const SEED_BYTES_MAX: usize = 32 << 20;
+/// How many columns it may have.
+pub const COLUMNS_MAX: usize = 1_000;
+
+/// A seed, read and typed.
+#[derive(Debug)]
+pub struct Seed {
+    /// Its columns.
+    pub columns: Vec<Column>,
+    records: Vec<csv::StringRecord>,
+}
+
+/// Why a file is not a seed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SeedError {
+    /// The line, from 1; 0 where the whole file is meant.
+    pub line: u32,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl Seed {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where it is too large, not UTF-8, has no header or an ambiguous one, a row of another length,
+    /// or a field that does not fit the type `column_types` gives its column.
+    pub fn parse(
+        bytes: &[u8],
+        delimiter: Option<char>,
+        column_types: &BTreeMap<String, String>,
+    ) -> Result<Self, SeedError> {
+        if bytes.len() > SEED_BYTES_MAX {
+            return Err(error(0, format!("the seed is larger than {} MiB; load it with a tool for bulk data", SEED_BYTES_MAX >> 20)));
+        }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter.and_then(|c| u8::try_from(c).ok()).unwrap_or(b','))
+            .from_reader(bytes);
+        let header = header(reader.headers().map_err(|why| csv_error(&why))?)?;
+        let records = reader.records().collect::<Result<Vec<_>, _>>().map_err(|why| csv_error(&why))?;
+        for name in column_types.keys() {
+            if !header.iter().any(|column| column.eq_ignore_ascii_case(name)) {
+                return Err(error(1, format!("`column_types` names `{name}`, which is not a column of the seed")));
+            }
+        }
+        let columns = header
+            .into_iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let given = column_types.iter().find(|(column, _)| column.eq_ignore_ascii_case(&name));
+                let data_type = match given {
+                    Some((_, kind)) => named_type(kind),
+                    None => infer(records.iter().filter_map(|record| record.get(at))),
+                };
+                Column::new(name, data_type)
+            })
+            .collect();
+        let seed = Self { columns, records };
+        // Read every field once, so that a wrong one is found when the release is built.
+        (0..seed.len()).try_for_each(|at| seed.row(at).map(|_| ()))?;
+        Ok(seed)
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it has a header only.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// One row as values; days and moments as ISO 8601 text.
+    ///
+    /// # Errors
+    /// Where a field does not fit the type its column was given.
+    pub fn row(&self, at: usize) -> Result<Vec<Value>, SeedError> {
+        let record = &self.records[at];
+        let line = record.position().map_or(0, |position| u32::try_from(position.line()).unwrap_or(u32::MAX));
+        self.columns
+            .iter()
+            .zip(record)
+            .map(|(column, field)| {
+                value(&column.data_type, field).ok_or_else(|| {
+                    error(line, format!("`{field}` in column `{}` is not {}", column.name, describe(&column.data_type)))
+                })
+            })
+            .collect()
+    }
+}
+
+fn header(record: &csv::StringRecord) -> Result<Vec<String>, SeedError> {
+    if record.is_empty() || record.iter().all(str::is_empty) {
+        return Err(error(1, "the seed is empty; its first line names the columns"));
+    }
+    if record.len() > COLUMNS_MAX {
+        return Err(error(1, format!("the seed has {} columns; {COLUMNS_MAX} is the limit", record.len())));
+    }
+    let mut seen = HashSet::new();
+    for name in record {
+        if name.is_empty() || name.len() > 255 {
+            return Err(error(1, "every column has a name of 1 to 255 characters"));
+        }
+        if !seen.insert(name.to_ascii_lowercase()) {
+            return Err(error(1, format!("two columns are named `{name}`")));
+        }
+    }
+    Ok(record.iter().map(str::to_owned).collect())
+}
+
+fn is_null(field: &str) -> bool {
+    field.is_empty() || field.eq_ignore_ascii_case("null")
+}
+
+/// The first type that every field has.
+fn infer<'a>(fields: impl Iterator<Item = &'a str>) -> DataType {
+    let mut possible =
+        vec![DataType::Int64, DataType::Float64, DataType::Date, DataType::Timestamp, DataType::TimestampUtc, DataType::Boolean];
+    for field in fields.filter(|field| !is_null(field)) {
+        possible.retain(|data_type| value(data_type, field).is_some());
+        if possible.is_empty() {
+            return DataType::Text;
+        }
+    }
+    possible.swap_remove(0)
+}
+
+/// A field as a value of this type; none where it is not one.
+fn value(data_type: &DataType, field: &str) -> Option<Value> {
+    if is_null(field) {
+        return Some(Value::Null);
+    }
+    let trimmed = field.trim();
+    match data_type {
+        DataType::Boolean => match trimmed.to_ascii_lowercase().as_str() {
+            "true" => Some(Value::Boolean(true)),
+            "false" => Some(Value::Boolean(false)),
+            _ => None,
+        },
+        DataType::Int64 => trimmed.parse().ok().map(Value::Int64),
+        DataType::Float64 => number(trimmed).map(Value::Float64),
+        DataType::Decimal { .. } => number(trimmed).map(|_| Value::Text(trimmed.to_owned())),
+        DataType::Date => Day::parse(trimmed).map(|day| Value::Text(day.iso())),
+        DataType::Timestamp => match Moment::parse(trimmed) {
+            Some(moment) if moment.offset.is_none() => Some(Value::Text(moment.iso())),
+            Some(_) => None,
+            None => Day::parse(trimmed).map(|day| Value::Text(format!("{}T00:00:00", day.iso()))),
+        },
+        DataType::TimestampUtc => {
+            Moment::parse(trimmed).filter(|moment| moment.offset.is_some()).map(|moment| Value::Text(moment.iso()))
+        }
+        _ => Some(Value::Text(field.to_owned())),
+    }
+}
+
+/// A number; one with too many digits for a whole number stays text, so that no digit is lost.
+fn number(field: &str) -> Option<f64> {
+    let digits = field.trim_start_matches(['+', '-']);
+    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let shape = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
+    if !shape || (whole && field.parse::<i64>().is_err()) {
+        return None;
+    }
+    field.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// The type that a name in `column_types` means; names of other kinds are the warehouse's own.
+fn named_type(name: &str) -> DataType {
+    let lower = name.trim().to_ascii_lowercase();
+    let (word, arguments) = lower.split_once('(').unwrap_or((lower.as_str(), ""));
+    match word.trim() {
+        "int" | "integer" | "bigint" | "smallint" | "tinyint" | "int2" | "int4" | "int8" | "int64" => DataType::Int64,
+        "float" | "float4" | "float8" | "float64" | "real" | "double" | "double precision" => DataType::Float64,
+        "numeric" | "decimal" if !arguments.is_empty() => {
+            let mut digits = arguments.trim_end_matches(')').split(',').map(|digits| digits.trim().parse::<u8>().ok());
+            match (digits.next().flatten(), digits.next().flatten().unwrap_or(0)) {
+                (Some(precision @ 1..=76), scale) if scale <= precision => DataType::Decimal { precision, scale },
+                _ => DataType::Other(name.to_owned()),
+            }
+        }
+        "numeric" | "decimal" | "number" => DataType::Float64,
+        "bool" | "boolean" => DataType::Boolean,
+        "date" => DataType::Date,
+        "datetime" | "timestamp" | "timestamp without time zone" => DataType::Timestamp,
+        "timestamptz" | "timestamp with time zone" => DataType::TimestampUtc,
+        "text" | "string" | "varchar" | "char" | "character varying" | "nvarchar" => DataType::Text,
+        "json" | "jsonb" => DataType::Json,
+        _ => DataType::Other(name.to_owned()),
+    }
+}
+
+fn describe(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "true or false",
+        DataType::Int64 => "a whole number",
+        DataType::Float64 | DataType::Decimal { .. } => "a number",
+        DataType::Date => "a date such as 2013-01-14",
+        DataType::Timestamp => "a date and time such as 2013-01-14 05:15:00",
+        DataType::TimestampUtc => "a moment such as 2013-01-14T05:15:00Z",
+        _ => "a text",
+    }
+}
+
+fn csv_error(why: &csv::Error) -> SeedError {
+    let line = why.position().map_or(0, |position| u32::try_from(position.line()).unwrap_or(u32::MAX));
+    let message = match why.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("this row has {len} fields, the header names {expected_len} columns")
+        }
+        csv::ErrorKind::Utf8 { .. } => "this row is not UTF-8 text; save the file as UTF-8".to_owned(),
+        _ => why.to_string(),
+    };
+    error(line, message)
+}
+
+fn error(line: u32, message: impl Into<String>) -> SeedError {
+    SeedError { line, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Seed, SeedError> {
+        Seed::parse(text.as_bytes(), None, &BTreeMap::new())
+    }
+
+    fn types(text: &str) -> Vec<DataType> {
+        parse(text).unwrap().columns.into_iter().map(|column| column.data_type).collect()
+    }
+
+    #[test]
+    fn types_are_inferred_as_dbt_infers_them() {
+        let text = "\
+i,n,b,d,t,u,x,e
+1,1.5,true,2013-01-14,2013-01-14 05:15:00,2013-01-14T05:15:00Z,N14228,
+-2,3,False,2013-01-15,2013-01-15,2013-01-14T05:15:00-05:00,7,
+,null,,,,,,
+";
+        use DataType::{Boolean, Date, Float64, Int64, Text, Timestamp, TimestampUtc};
+        assert_eq!(types(text), [Int64, Float64, Boolean, Date, Timestamp, TimestampUtc, Text, Int64]);
+        let seed = parse(text).unwrap();
+        assert_eq!(
+            seed.row(1).unwrap(),
+            [
+                Value::Int64(-2),
+                Value::Float64(3.0),
+                Value::Boolean(false),
+                "2013-01-15".into(),
+                "2013-01-15T00:00:00".into(),
+                "2013-01-14T10:15:00Z".into(),
+                "7".into(),
+                Value::Null
+            ]
+        );
+        assert_eq!(seed.row(2).unwrap(), vec![Value::Null; 8]);
+    }
+
+    #[test]
+    fn numbers_too_long_for_a_whole_number_and_words_like_nan_stay_text() {
+        assert_eq!(types("a,b\n123456789012345678901234567890,nan\n"), [DataType::Text, DataType::Text]);
+    }
+
+    #[test]
+    fn column_types_win_over_inference() {
+        let given = BTreeMap::from([("code".to_owned(), "varchar(3)".to_owned())]);
+        let seed = Seed::parse(b"code,n\n007,1\n", None, &given).unwrap();
+        assert_eq!(seed.columns[0].data_type, DataType::Text);
+        assert_eq!(seed.row(0).unwrap()[0], "007".into());
+    }
+
+    #[test]
+    fn a_field_that_does_not_fit_its_type_is_named_with_its_line() {
+        let given = BTreeMap::from([("n".to_owned(), "integer".to_owned())]);
+        let why = Seed::parse(b"n\n1\nmany\n", None, &given).unwrap_err();
+        assert_eq!((why.line, why.to_string().as_str()), (3, "`many` in column `n` is not a whole number"));
+    }
+
+    #[test]
+    fn a_broken_row_is_named_with_its_line() {
+        let why = parse("a,b\n1,2\n3\n").unwrap_err();
+        assert_eq!((why.line, why.to_string().as_str()), (3, "this row has 1 fields, the header names 2 columns"));
+        assert_eq!(Seed::parse(b"a\n1\n\xff\n", None, &BTreeMap::new()).unwrap_err().line, 3);
+        assert!(parse("").is_err());
+        assert!(parse("a,A\n1,2\n").is_err());
+        let missing = BTreeMap::from([("x".to_owned(), "text".to_owned())]);
+        assert!(Seed::parse(b"a\n1\n", None, &missing).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_a_seed_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = Seed::parse(&bytes, None, &BTreeMap::new());
+        }
+    }
+}
