@@ -5,3 +5,5 @@
 
 pub mod api;
 pub mod executor_loop;
+pub mod queue;
+pub mod select;
