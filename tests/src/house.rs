@@ -58,7 +58,8 @@ impl Answer {
     pub fn json(&self) -> Value {
         let lines = self.stdout.lines().rev();
         lines.filter_map(|line| serde_json::from_str(line).ok()).next().unwrap_or_else(|| {
-            serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("no JSON in:\n{}\n{}", self.stdout, self.stderr))
+            serde_json::from_str(&self.stdout)
+                .unwrap_or_else(|_| panic!("no JSON in:\n{}\n{}", self.stdout, self.stderr))
         })
     }
 }
@@ -115,7 +116,11 @@ impl House {
     /// A command of ours, by its program's name, in the project's folder.
     pub fn program(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(folder("COFFERDAM_BIN").join(name));
-        command.args(arguments).current_dir(self.path()).env("COFFERDAM_PLUGINS", guests()).env("NO_COLOR", "1");
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env("COFFERDAM_PLUGINS", guests())
+            .env("NO_COLOR", "1");
         command.envs(self.environment.iter().map(|(n, v)| (n, v))).stdin(Stdio::null());
         command
     }
@@ -134,7 +139,8 @@ impl House {
     pub fn up(&mut self, arguments: &[&str]) {
         let mut all = vec!["up", "--listen", "127.0.0.1:0"];
         all.extend(arguments);
-        let mut child = self.program("cofferdam", &all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            self.program("cofferdam", &all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (ready, is_ready) = mpsc::channel();
         let readers: [Box<dyn std::io::Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];

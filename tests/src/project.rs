@@ -103,8 +103,16 @@ impl ProjectFiles {
                 "\n[[task]]\nid = {:?}\nplugin = {:?}\nentry = {:?}\nneeds = {:?}\ngateway = {:?}\nreads = {:?}\nwrites = {:?}\n\
                  limits = {{ wall_ms = {}, mem_bytes = {}, log_bytes = 65536 }}\n\
                  retry = {{ attempts = {}, backoff_min_s = 1, backoff_max_s = 2 }}\n",
-                task.id, task.plugin, task.entry, task.needs, task.gateway, task.reads, task.writes,
-                task.wall_ms, task.mem_bytes, task.attempts,
+                task.id,
+                task.plugin,
+                task.entry,
+                task.needs,
+                task.gateway,
+                task.reads,
+                task.writes,
+                task.wall_ms,
+                task.mem_bytes,
+                task.attempts,
             );
             if !task.settings.is_empty() {
                 let pairs: Vec<String> = task.settings.iter().map(|(n, v)| format!("{n} = {v}")).collect();

@@ -43,12 +43,14 @@ fn short(name: &str) -> String {
 /// The table under "Edges" of ARCHITECTURE.md: `| crate | … | names, of ours |`.
 fn written_edges() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let table = text.split("<!-- edges -->").nth(1).expect("ARCHITECTURE.md has an edge table between its marks");
+    let table =
+        text.split("<!-- edges -->").nth(1).expect("ARCHITECTURE.md has an edge table between its marks");
     let mut edges = BTreeMap::new();
     for line in table.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let names = cells[cells.len() - 1];
-        let names = names.split(',').map(|n| n.trim().trim_matches('`').to_owned()).filter(|n| n != "–").collect();
+        let names =
+            names.split(',').map(|n| n.trim().trim_matches('`').to_owned()).filter(|n| n != "–").collect();
         edges.insert(cells[0].trim_matches('`').to_owned(), names);
     }
     edges
@@ -85,7 +87,9 @@ fn tree(metadata: &Metadata, of: &str) -> BTreeSet<String> {
 #[test]
 fn the_scheduler_holds_neither_wasmtime_nor_secrets_nor_the_door() {
     let tree = tree(&metadata(), "cofferdam-scheduler");
-    for forbidden in ["wasmtime", "cofferdam-vault", "cofferdam-broker", "cofferdam-runner", "cofferdam-cap-sql"] {
+    for forbidden in
+        ["wasmtime", "cofferdam-vault", "cofferdam-broker", "cofferdam-runner", "cofferdam-cap-sql"]
+    {
         assert!(!tree.contains(forbidden), "the scheduler is built from {forbidden}");
     }
     assert!(tree.contains("cofferdam-protocol"), "the tree was read at all");
@@ -103,7 +107,8 @@ fn the_command_line_holds_neither_wasmtime_nor_secrets() {
 fn only_the_runner_names_wasmtime_and_it_never_sees_a_secret() {
     let metadata = metadata();
     for package in metadata.workspace_packages() {
-        let names_it = package.dependencies.iter().any(|d| d.name == "wasmtime" && d.kind == DependencyKind::Normal);
+        let names_it =
+            package.dependencies.iter().any(|d| d.name == "wasmtime" && d.kind == DependencyKind::Normal);
         assert_eq!(names_it, package.name == "cofferdam-runner", "{}", package.name);
     }
     let tree = tree(&metadata, "cofferdam-runner");
@@ -127,7 +132,8 @@ fn plugins_and_host_meet_only_at_the_contracts() {
     for (name, names) in real_edges(&metadata()) {
         let is_guest = ["sdk", "adapter-", "project-", "task-", "guest-"].iter().any(|p| name.starts_with(p));
         for other in names {
-            let other_is_guest = ["sdk", "adapter-", "project-", "task-", "guest-"].iter().any(|p| other.starts_with(p));
+            let other_is_guest =
+                ["sdk", "adapter-", "project-", "task-", "guest-"].iter().any(|p| other.starts_with(p));
             assert!(is_guest == other_is_guest || name == "tests", "{name} names {other}");
         }
     }
@@ -139,7 +145,9 @@ fn wasmtime_is_built_with_the_features_we_chose_and_no_others() {
     let resolve = metadata.resolve.as_ref().unwrap();
     let node = resolve.nodes.iter().find(|n| metadata[&n.id].name == "wasmtime").unwrap();
     let features: BTreeSet<String> = node.features.iter().map(ToString::to_string).collect();
-    for forbidden in ["async", "component-model-async", "cache", "wat", "profiling", "default", "stack-switching"] {
+    for forbidden in
+        ["async", "component-model-async", "cache", "wat", "profiling", "default", "stack-switching"]
+    {
         assert!(!features.contains(forbidden), "wasmtime is built with `{forbidden}`");
     }
     for needed in ["component-model", "cranelift", "pooling-allocator", "gc", "threads"] {
@@ -215,7 +223,8 @@ fn codes_in(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]").next().unwrap_or(text);
     let mut found = BTreeSet::new();
     for piece in code.split("Code(").skip(1) {
-        let digits: String = piece.chars().take_while(|c| c.is_ascii_digit() || *c == '_').filter(|c| *c != '_').collect();
+        let digits: String =
+            piece.chars().take_while(|c| c.is_ascii_digit() || *c == '_').filter(|c| *c != '_').collect();
         if let Ok(number) = digits.parse::<u16>() {
             found.insert(format!("CD{number:04}"));
         }

@@ -14,7 +14,8 @@ use cofferdam::types::{
 use exports::cofferdam::warehouse::warehouse as api;
 
 /// The ways, by the statement a task executes.
-pub const WAYS: &[&str] = &["trap-in-a-destructor", "trap", "spin", "huge-rows", "lying-frame", "foreign-message"];
+pub const WAYS: &[&str] =
+    &["trap-in-a-destructor", "trap", "spin", "huge-rows", "lying-frame", "foreign-message"];
 
 struct Hostile;
 

@@ -23,10 +23,16 @@ pub const WAYS: &[(&str, Way)] = &[
         Ok(vec![a, TaskSpec { needs: vec!["a".to_owned()], ..task("b") }])
     }),
     ("escapes-in-problem", || {
-        Err(vec![Problem { path: "\u{1b}[2Jx".to_owned(), line: 1, message: "\u{1b}]0;owned\u{7}".to_owned() }])
+        Err(vec![Problem {
+            path: "\u{1b}[2Jx".to_owned(),
+            line: 1,
+            message: "\u{1b}]0;owned\u{7}".to_owned(),
+        }])
     }),
-    ("spin", || loop {
-        std::hint::black_box(());
+    ("spin", || {
+        loop {
+            std::hint::black_box(());
+        }
     }),
 ];
 

@@ -18,7 +18,7 @@ impl Guest for Hostile {
     fn run(invocation: Invocation) -> Result<Outcome, TaskFailure> {
         let way = WAYS.iter().find(|(name, _)| *name == invocation.entry);
         let Some((_, way)) = way else { return Err(failed("NO_SUCH_WAY", &invocation.entry)) };
-        way()
+        way(&invocation)
     }
 }
 

@@ -9,15 +9,17 @@ use crate::{
         warehouse::warehouse,
     },
     done,
-    exports::cofferdam::task::task::{Outcome, TaskFailure},
+    exports::cofferdam::task::task::{Invocation, Outcome, TaskFailure},
     failed,
 };
 
-type Way = fn() -> Result<Outcome, TaskFailure>;
+type Way = fn(&Invocation) -> Result<Outcome, TaskFailure>;
 
 /// Each way by the name of its entry.
 pub const WAYS: &[(&str, Way)] = &[
     ("behave", behave),
+    ("nothing", nothing),
+    ("ask-adapter", ask_adapter),
     ("spin", spin),
     ("sleep", sleep),
     ("allocate", allocate),
@@ -46,26 +48,47 @@ pub const WAYS: &[(&str, Way)] = &[
 ];
 
 /// A neighbour that does honest work.
-fn behave() -> Result<Outcome, TaskFailure> {
+fn behave(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let connection = open()?;
     let rows = connection.query("SELECT 1 AS one", &[]).map_err(told)?;
     while rows.next().map_err(told)?.is_some() {}
     done("behaved")
 }
 
-fn spin() -> Result<Outcome, TaskFailure> {
+/// Starts, ends, and asks for nothing.
+fn nothing(_: &Invocation) -> Result<Outcome, TaskFailure> {
+    done("nothing")
+}
+
+/// Asks the gateway's adapter for whatever the settings say, as statement and as query.
+fn ask_adapter(invocation: &Invocation) -> Result<Outcome, TaskFailure> {
+    let statement = invocation.settings.iter().find(|s| s.name == "statement");
+    let statement = statement.map(|s| s.json.trim_matches('"').to_owned()).unwrap_or_default();
+    let connection = open()?;
+    match connection.execute(&statement, &[]) {
+        Ok(_) => done("executed"),
+        Err(Failure::Invalid(_)) => {
+            let rows = connection.query(&statement, &[]).map_err(told)?;
+            let bytes = rows.next().map_err(told)?.map_or(0, |frame| frame.len());
+            done(format!("{bytes} bytes"))
+        }
+        Err(failure) => Err(told(failure)),
+    }
+}
+
+fn spin(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let mut n = 0_u64;
     loop {
         n = black_box(n.wrapping_add(1));
     }
 }
 
-fn sleep() -> Result<Outcome, TaskFailure> {
+fn sleep(_: &Invocation) -> Result<Outcome, TaskFailure> {
     std::thread::sleep(Duration::from_secs(3600));
     done("slept")
 }
 
-fn allocate() -> Result<Outcome, TaskFailure> {
+fn allocate(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let mut kept: Vec<Vec<u8>> = Vec::new();
     loop {
         kept.push(black_box(vec![1; 1 << 20]));
@@ -73,7 +96,7 @@ fn allocate() -> Result<Outcome, TaskFailure> {
 }
 
 /// Takes what it is allowed and no more: this must succeed.
-fn grow_to_the_limit() -> Result<Outcome, TaskFailure> {
+fn grow_to_the_limit(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let mut kept: Vec<Vec<u8>> = Vec::new();
     for _ in 0..24 {
         kept.push(black_box(vec![1; 1 << 20]));
@@ -81,7 +104,7 @@ fn grow_to_the_limit() -> Result<Outcome, TaskFailure> {
     done(format!("holds {} MiB", kept.len()))
 }
 
-fn recurse() -> Result<Outcome, TaskFailure> {
+fn recurse(_: &Invocation) -> Result<Outcome, TaskFailure> {
     fn deeper(n: u64) -> u64 {
         let here = black_box([n; 64]);
         // Always true, which the compiler cannot know.
@@ -91,30 +114,30 @@ fn recurse() -> Result<Outcome, TaskFailure> {
     done(deeper(0).to_string())
 }
 
-fn panic_now() -> Result<Outcome, TaskFailure> {
+fn panic_now(_: &Invocation) -> Result<Outcome, TaskFailure> {
     panic!("on purpose")
 }
 
-fn exit() -> Result<Outcome, TaskFailure> {
+fn exit(_: &Invocation) -> Result<Outcome, TaskFailure> {
     std::process::exit(0)
 }
 
-fn huge_summary() -> Result<Outcome, TaskFailure> {
+fn huge_summary(_: &Invocation) -> Result<Outcome, TaskFailure> {
     done("x".repeat(16 << 20))
 }
 
-fn huge_log_line() -> Result<Outcome, TaskFailure> {
+fn huge_log_line(_: &Invocation) -> Result<Outcome, TaskFailure> {
     telemetry::log(telemetry::Level::Info, &"x".repeat(16 << 20));
     done("logged")
 }
 
-fn huge_statement() -> Result<Outcome, TaskFailure> {
+fn huge_statement(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let connection = open()?;
     let statement = format!("SELECT '{}'", "x".repeat(3 << 20));
     expect_refusal(connection.query(&statement, &[]).map(|_| ()))
 }
 
-fn flood_logs() -> Result<Outcome, TaskFailure> {
+fn flood_logs(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let line = "flood ".repeat(1000);
     for _ in 0..2_000 {
         telemetry::log(telemetry::Level::Info, &line);
@@ -122,7 +145,7 @@ fn flood_logs() -> Result<Outcome, TaskFailure> {
     done("flooded")
 }
 
-fn flood_stdout() -> Result<Outcome, TaskFailure> {
+fn flood_stdout(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let line = "flood ".repeat(1000);
     for _ in 0..2_000 {
         println!("{line}");
@@ -130,12 +153,15 @@ fn flood_stdout() -> Result<Outcome, TaskFailure> {
     done("flooded")
 }
 
-fn terminal_escapes() -> Result<Outcome, TaskFailure> {
-    telemetry::log(telemetry::Level::Info, "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\0 forged\n2026-01-01 ERROR line");
+fn terminal_escapes(_: &Invocation) -> Result<Outcome, TaskFailure> {
+    telemetry::log(
+        telemetry::Level::Info,
+        "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\0 forged\n2026-01-01 ERROR line",
+    );
     done("\u{1b}[31mred\u{1b}[0m")
 }
 
-fn many_handles() -> Result<Outcome, TaskFailure> {
+fn many_handles(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let mut kept = Vec::new();
     for n in 0..100_000 {
         match warehouse::open("wh", Access::Read) {
@@ -146,34 +172,34 @@ fn many_handles() -> Result<Outcome, TaskFailure> {
     done("opened them all")
 }
 
-fn guess_handles() -> Result<Outcome, TaskFailure> {
+fn guess_handles(_: &Invocation) -> Result<Outcome, TaskFailure> {
     // SAFETY: there is none; a guest can write this, and the host must not care.
     let connection = unsafe { warehouse::Connection::from_handle(0x00ab_cdef) };
     let _ = connection.query("SELECT 1", &[]);
     done("guessed one")
 }
 
-fn ungranted_relation() -> Result<Outcome, TaskFailure> {
+fn ungranted_relation(_: &Invocation) -> Result<Outcome, TaskFailure> {
     expect_refusal(open()?.query("SELECT * FROM secret.salaries", &[]).map(|_| ()))
 }
 
-fn ungranted_gateway() -> Result<Outcome, TaskFailure> {
+fn ungranted_gateway(_: &Invocation) -> Result<Outcome, TaskFailure> {
     expect_refusal(warehouse::open("other", Access::Read).map(|_| ()))
 }
 
-fn ungranted_mode() -> Result<Outcome, TaskFailure> {
+fn ungranted_mode(_: &Invocation) -> Result<Outcome, TaskFailure> {
     expect_refusal(warehouse::open("wh", Access::Admin).map(|_| ()))
 }
 
-fn stacked_statements() -> Result<Outcome, TaskFailure> {
+fn stacked_statements(_: &Invocation) -> Result<Outcome, TaskFailure> {
     expect_refusal(open()?.execute("SELECT 1; DROP TABLE allowed.t", &[]).map(|_| ()))
 }
 
-fn attach() -> Result<Outcome, TaskFailure> {
+fn attach(_: &Invocation) -> Result<Outcome, TaskFailure> {
     expect_refusal(open()?.execute("ATTACH '/etc/passwd' AS p", &[]).map(|_| ()))
 }
 
-fn file_outside() -> Result<Outcome, TaskFailure> {
+fn file_outside(_: &Invocation) -> Result<Outcome, TaskFailure> {
     for path in ["/etc/passwd", "../../../etc/passwd", "a/../../b", ".cofferdam/keys/release.key", "\0"] {
         if release_files::read(path, 0, 10).is_ok() {
             return Err(failed("GOT_A_FILE", path));
@@ -182,7 +208,7 @@ fn file_outside() -> Result<Outcome, TaskFailure> {
     done("no file")
 }
 
-fn environment() -> Result<Outcome, TaskFailure> {
+fn environment(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let variables: Vec<_> = std::env::vars_os().collect();
     let arguments: Vec<_> = std::env::args_os().collect();
     if variables.is_empty() && arguments.is_empty() {
@@ -191,7 +217,7 @@ fn environment() -> Result<Outcome, TaskFailure> {
     Err(failed("GOT_SOMETHING", &format!("{variables:?} {arguments:?}")))
 }
 
-fn host_files() -> Result<Outcome, TaskFailure> {
+fn host_files(_: &Invocation) -> Result<Outcome, TaskFailure> {
     for path in ["/etc/passwd", "/proc/self/environ", "/", "."] {
         if std::fs::read(path).is_ok() || std::fs::read_dir(path).is_ok() {
             return Err(failed("GOT_A_FILE", path));
@@ -204,7 +230,7 @@ fn host_files() -> Result<Outcome, TaskFailure> {
 }
 
 /// The clock is no finer than 100 microseconds.
-fn clocks() -> Result<Outcome, TaskFailure> {
+fn clocks(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let start = std::time::Instant::now();
     for _ in 0..1_000 {
         let step = start.elapsed().as_nanos();
@@ -215,7 +241,7 @@ fn clocks() -> Result<Outcome, TaskFailure> {
     done("coarse")
 }
 
-fn random() -> Result<Outcome, TaskFailure> {
+fn random(_: &Invocation) -> Result<Outcome, TaskFailure> {
     use std::hash::{BuildHasher as _, RandomState};
     let (one, other) = (RandomState::new().hash_one(1), RandomState::new().hash_one(1));
     done(format!("{}", one != other))
