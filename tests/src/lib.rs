@@ -5,8 +5,10 @@
 
 mod house;
 mod memory;
+mod parts;
 mod project;
 
 pub use house::{Answer, House, guests};
 pub use memory::{Memory, children_of, is_alive, resident_bytes, signal};
+pub use parts::{Part, free_port};
 pub use project::{ProjectFiles, Task};
