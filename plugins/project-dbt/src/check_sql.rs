@@ -53,18 +53,18 @@ mod tests {
 
     #[test]
     fn each_claim_is_a_query_for_the_rows_that_break_it() {
-        insta::assert_snapshot!(sql(&Claim::Unique), @"");
-        insta::assert_snapshot!(sql(&Claim::NotNull), @"");
+        insta::assert_snapshot!(sql(&Claim::Unique), @r#"select carrier as unique_field, count(*) as n_records from "raw"."flights" where carrier is not null group by carrier having count(*) > 1"#);
+        insta::assert_snapshot!(sql(&Claim::NotNull), @r#"select carrier from "raw"."flights" where carrier is null"#);
         let values = vec!["UA".into(), "O'Hare".into(), 7.into()];
-        insta::assert_snapshot!(sql(&Claim::AcceptedValues { values: values.clone(), quote: true }), @"");
-        insta::assert_snapshot!(sql(&Claim::AcceptedValues { values: vec![1.into()], quote: false }), @"");
+        insta::assert_snapshot!(sql(&Claim::AcceptedValues { values: values.clone(), quote: true }), @r#"select value_field, n_records from (select carrier as value_field, count(*) as n_records from "raw"."flights" group by carrier) as all_values where value_field not in ('UA', 'O''Hare', '7')"#);
+        insta::assert_snapshot!(sql(&Claim::AcceptedValues { values: vec![1.into()], quote: false }), @r#"select value_field, n_records from (select carrier as value_field, count(*) as n_records from "raw"."flights" group by carrier) as all_values where value_field not in (1)"#);
         let to = crate::settings::RelationName("raw".into(), "airlines".into());
-        insta::assert_snapshot!(sql(&Claim::Relationships { to, field: "carrier".into() }), @"");
+        insta::assert_snapshot!(sql(&Claim::Relationships { to, field: "carrier".into() }), @r#"select child.from_field from (select carrier as from_field from "raw"."flights" where carrier is not null) as child left join (select carrier as to_field from "raw"."airlines") as parent on child.from_field = parent.to_field where parent.to_field is null"#);
     }
 
     #[test]
     fn a_condition_narrows_what_is_looked_at() {
         let sql = failing_rows(&Claim::NotNull, "\"a\".\"b\"", "c", "", Some("d > 1"));
-        insta::assert_snapshot!(sql, @"");
+        insta::assert_snapshot!(sql, @r#"select c from (select * from "a"."b" where d > 1) as checked where c is null"#);
     }
 }

@@ -287,7 +287,12 @@ seeds:
         let text = "name: shop\nmodel-pathes: [models]\nmodels:\n  shop:\n    +materialized: tabel\n  dbt_utils:\n    +enabled: true\non-run-start:\n  - select 1\n";
         read("dbt_project.yml", text, &Map::new(), &mut problems).unwrap();
         let list = problems.into_list().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        insta::assert_snapshot!(list, @"");
+        insta::assert_snapshot!(list, @r#"
+dbt_project.yml:2: `model-pathes` is not a key of a project file; did you mean `model-paths`?
+dbt_project.yml:5: `materialized` can be `table`, `view` or `incremental`, not `tabel`
+dbt_project.yml:6: `dbt_utils` is not this project (`shop`), and packages are not supported
+dbt_project.yml:8: `on-run-start` is not supported; make its statement a task of its own
+"#);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 use minijinja::value::{Object, Value};
 use minijinja::{Environment, Error, ErrorKind, State};
 
-use super::{MACRO_DEPTH_MAX, RenderError, Shared};
+use super::{MACRO_DEPTH_MAX, RenderError, Shared, guard};
 
 /// Macros that would change what dbt itself does, and that have no meaning here.
 pub const OVERRIDES: [&str; 7] = [
@@ -88,8 +88,8 @@ impl Macros {
     pub(super) fn add_to<'a>(&'a self, env: &mut Environment<'a>, shared: &Arc<Shared>) {
         for (name, one) in &self.0 {
             let function = Function { name: name.clone(), template: one.template.clone(), shared: shared.clone() };
-            // A macro that is not Jinja is found when it is called; the file is checked at build.
-            if env.add_template(&one.template, &one.source).is_ok() {
+            // A macro that is not Jinja is unknown when it is called; `check` tells why at build.
+            if guard::check(&one.source).is_ok() && env.add_template(&one.template, &one.source).is_ok() {
                 env.add_global(name.as_str(), Value::from_object(function));
             }
         }
@@ -100,6 +100,9 @@ impl Macros {
     pub fn check(&self) -> Vec<RenderError> {
         let env = Environment::new();
         let check = |one: &Macro| {
+            if let Err((line, message)) = guard::check(&one.source) {
+                return Some(RenderError { path: one.path.clone(), line, message });
+            }
             let why = env.template_from_named_str(&one.path, &one.source).err()?;
             Some(super::error::explain(&one.path, &one.source, &why))
         };
@@ -139,7 +142,10 @@ impl Function {
         let returned = self.shared.returned.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (result, returned) {
             (Err(_), Some(value)) => Ok(value),
-            (Err(why), None) => Err(why),
+            // Wrapped, so that the engine adds the line of the call to that of the fault.
+            (Err(why), None) => {
+                Err(Error::new(ErrorKind::InvalidOperation, format!("in macro `{}`", self.name)).with_source(why))
+            }
             (Ok(text), _) => Ok(Value::from_safe_string(text)),
         }
     }

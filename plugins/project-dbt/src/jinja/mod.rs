@@ -10,6 +10,7 @@
 //! Source: <https://docs.getdbt.com/reference/dbt-jinja-functions>.
 
 mod error;
+mod guard;
 mod macros;
 mod names;
 mod objects;
@@ -170,6 +171,7 @@ impl Shared {
 /// # Errors
 /// Where it is not Jinja, names what it may not, or passes a limit.
 pub fn render(path: &str, source: &str, scope: Scope, macros: &Macros) -> Result<Output, RenderError> {
+    guard::check(source).map_err(|(line, message)| RenderError { path: path.to_owned(), line, message })?;
     let (env, shared) = environment(scope, macros);
     let failed = |why: &minijinja::Error| error::explain(path, source, why);
     let template = env.template_from_named_str(path, source).map_err(|why| failed(&why))?;
@@ -191,6 +193,8 @@ pub fn render(path: &str, source: &str, scope: Scope, macros: &Macros) -> Result
 /// # Errors
 /// As [`render`].
 pub fn evaluate(path: &str, source: &str, scope: Scope, macros: &Macros) -> Result<Output, RenderError> {
+    guard::check(&format!("{{{{{source}}}}}"))
+        .map_err(|(line, message)| RenderError { path: path.to_owned(), line, message })?;
     let (env, shared) = environment(scope, macros);
     let text = env
         .compile_expression(source)

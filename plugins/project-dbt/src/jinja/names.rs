@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use minijinja::value::{Rest, Value, from_args};
+use minijinja::value::{Kwargs, Rest, Value, ValueOrKwargs, from_args};
 use minijinja::{Environment, Error, ErrorKind};
 
 use super::objects::{ConfigObject, Exceptions, RelationObject, Unsupported, Vars};
@@ -41,13 +41,13 @@ pub(super) fn add(env: &mut Environment<'_>, shared: &Arc<Shared>) {
         env.add_global(name, Value::from_object(Unsupported { why }));
     }
     let here = shared.clone();
-    env.add_function("ref", move |args: Rest<Value>| reference(&here, &args));
+    env.add_function("ref", move |args: Rest<ValueOrKwargs>| reference(&here, &args.into_values()));
     let here = shared.clone();
     env.add_function("source", move |source: String, table: String| table_of(&here, source, table));
     let incremental = scope.incremental;
     env.add_function("is_incremental", move || incremental);
     let here = shared.clone();
-    env.add_function("log", move |message: Value, _: Rest<Value>| {
+    env.add_function("log", move |message: Value, _: Rest<ValueOrKwargs>| {
         here.log(message.to_string());
         ""
     });
@@ -85,7 +85,7 @@ pub(super) fn add(env: &mut Environment<'_>, shared: &Arc<Shared>) {
 /// `ref('model')` or `ref('project', 'model')`.
 fn reference(shared: &Shared, args: &[Value]) -> Result<Value, Error> {
     let wrong = || Error::new(ErrorKind::InvalidOperation, "`ref` takes the name of a model or seed: `ref('orders')`");
-    let (words, kwargs) = from_args::<(&[Value], minijinja::value::Kwargs)>(args)?;
+    let (words, kwargs) = from_args::<(&[Value], Kwargs)>(args)?;
     if kwargs.args().next().is_some() {
         return Err(Error::new(ErrorKind::InvalidOperation, "versions of models are not supported in `ref`"));
     }
