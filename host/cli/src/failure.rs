@@ -44,6 +44,11 @@ pub const NO_LEDGER: Code = Code(16);
 /// The loader could not describe the project.
 pub const DESCRIBE: Code = Code(17);
 
+/// The number of a release is taken.
+pub const TAKEN: Code = Code(18);
+/// A parameter cannot be read.
+pub const PARAMETER: Code = Code(19);
+
 /// One link of the chain of causes.
 #[derive(Debug)]
 struct Cause {
@@ -135,7 +140,7 @@ impl Failure {
 
     /// 2 where the command or a file it reads has to change, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
-        let usage = [USAGE, NO_PROJECT, CONFIG, NO_PLUGIN, GRAPH, NO_SCHEDULER];
+        let usage = [USAGE, NO_PROJECT, CONFIG, NO_PLUGIN, GRAPH, NO_SCHEDULER, TAKEN, PARAMETER, ALREADY_UP];
         if usage.contains(&self.code) { 2 } else { 1 }
     }
 

@@ -1,3 +1,5 @@
-//! The `cofferdam` binary.
+//! `cofferdam`: the command line.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cofferdam_cli::main_with(std::env::args_os())
+}

@@ -180,7 +180,10 @@ mod tests {
         let times = [400, 12_000, 185_000, 7_800_000].map(|ms| duration(Duration::from_millis(ms)));
         assert_eq!(times, ["0.4 s", "12 s", "3 m 05 s", "2 h 10 m"]);
         let at = |s: i64| ago(Timestamp::from_millis(0), Timestamp::from_millis(s * 1000));
-        assert_eq!([at(1), at(30), at(600), at(80_000), at(900_000)], ["now", "30 s ago", "10 m ago", "22 h ago", "10 d ago"]);
+        assert_eq!(
+            [at(1), at(30), at(600), at(80_000), at(900_000)],
+            ["now", "30 s ago", "10 m ago", "22 h ago", "10 d ago"]
+        );
     }
 
     #[test]

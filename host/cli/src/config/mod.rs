@@ -8,7 +8,10 @@
 mod problem;
 mod schema;
 
-pub use schema::{AudienceConfig, Config, LimitsConfig, Loader, PolicyConfig, Project, ReleaseConfig, RetryConfig, Task};
+pub use schema::{
+    AudienceConfig, Config, JobConfig, LimitsConfig, Loader, ParamConfig, PolicyConfig, Project,
+    ReleaseConfig, RetryConfig, Task,
+};
 
 use crate::failure::Outcome;
 

@@ -317,7 +317,11 @@ impl Config {
         let name = &self.project.name;
         if let Err(error) = ProjectId::new(format!("prj_{}", name.get_ref())) {
             let what = format!("`{}` cannot be a project's name", text::tame(name.get_ref()));
-            return Err(Wrong { span: Some(name.span()), what, fix: format!("use {}", after_prefix(error.allowed)) });
+            return Err(Wrong {
+                span: Some(name.span()),
+                what,
+                fix: format!("use {}", after_prefix(error.allowed)),
+            });
         }
         self.check_gateway(self.project.gateway.as_ref())?;
         for adapter in self.gateways.values() {
@@ -363,7 +367,11 @@ impl Config {
             Some(near) => format!("did you mean `{near}`? Otherwise add it to [gateways]"),
             None => "add it to [gateways] with the adapter that speaks to it".to_owned(),
         };
-        Err(Wrong { span: Some(name.span()), what: format!("no gateway is called `{}`", name.get_ref()), fix })
+        Err(Wrong {
+            span: Some(name.span()),
+            what: format!("no gateway is called `{}`", name.get_ref()),
+            fix,
+        })
     }
 }
 
