@@ -1,1 +1,26 @@
 //! SQL sessions: the drivers that hold the connection and the credential.
+//!
+//! In: gateway settings, and statements the broker has decided on. Out: counts, and rows as
+//! frames of Arrow IPC.
+//! Never: decides by itself whether a statement is granted; but an engine that can hold a wall of
+//! its own ([`SessionWall`]) refuses whatever the broker may have misread.
+//! Fails: with a [`Refusal`](cofferdam_call::Refusal) for the guest, `CD0301` to `CD0315`; settings fail with
+//! [`GatewaysProblem`].
+//! Source: `docs/adr/0002-one-door.md`, `docs/adr/0011-sqlite-schemas-as-attached-files.md`.
+
+mod calendar;
+mod cancel;
+mod driver;
+mod frames;
+mod gateways;
+mod load;
+mod refusals;
+mod sqlite;
+mod turn;
+mod types;
+
+pub use cancel::{CancelToken, OnCancel};
+pub use driver::{Engine, RelationRule, RowsId, SessionWall, SqlDriver, SqlSession};
+pub use gateways::{Gateways, GatewaysProblem};
+pub use load::FrameDecoder;
+pub use sqlite::{Place, SCHEMAS_MAX, Sqlite, SqliteSettings};

@@ -1,0 +1,129 @@
+//! A call as the ledger records it.
+
+use cofferdam_call::{Call, CallKind};
+use cofferdam_grants::{Allowed, StatementKind};
+use cofferdam_ledger::{GrantRef, StatementFacts, Target};
+
+use crate::weigh::{Weighed, WeighedStatement};
+
+/// Relations of one statement that are named in its record.
+const RELATIONS_MAX: usize = 200;
+
+/// How a call is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recording {
+    /// It can change something outside: the intent is durable before it is performed.
+    Effect,
+    /// It changes nothing outside by itself: the intent is queued before it is performed, and is
+    /// durable before any later effect, because the ledger is written in order.
+    Quiet,
+    /// Words and numbers for the customer's log: counted, and told when the attempt ends.
+    Counted,
+}
+
+/// How a call is recorded. A statement counts as an effect unless it is known to read only.
+pub(crate) fn recording(call: &Call, weighed: &Weighed) -> Recording {
+    match call {
+        Call::SqlQuery { .. } => match (&weighed.session, &weighed.statement) {
+            (Some(session), _) if session.access == cofferdam_call::Access::Read => Recording::Quiet,
+            (_, Some(statement)) if reads_only(statement) => Recording::Quiet,
+            _ => Recording::Effect,
+        },
+        Call::SqlExecute { .. } | Call::SqlCommit { .. } | Call::SqlLoadFinish { .. } => Recording::Effect,
+        Call::SqlOpen { .. }
+        | Call::SqlNext { .. }
+        | Call::SqlBegin { .. }
+        | Call::SqlRollback { .. }
+        | Call::SqlLoad { .. }
+        | Call::SqlLoadWrite { .. }
+        | Call::FileList { .. }
+        | Call::FileRead { .. } => Recording::Quiet,
+        Call::Close { .. } | Call::Log { .. } | Call::Progress { .. } => Recording::Counted,
+    }
+}
+
+fn reads_only(statement: &WeighedStatement) -> bool {
+    let reading = &statement.reading;
+    reading.problem.is_none() && reading.writes.is_empty() && matches!(reading.kind, StatementKind::Select)
+}
+
+/// A call's name in the ledger.
+pub(crate) fn capability(kind: CallKind) -> &'static str {
+    match kind {
+        CallKind::SqlOpen => "sql_open",
+        CallKind::SqlQuery => "sql_query",
+        CallKind::SqlNext => "sql_next",
+        CallKind::SqlExecute => "sql_execute",
+        CallKind::SqlBegin => "sql_begin",
+        CallKind::SqlCommit => "sql_commit",
+        CallKind::SqlRollback => "sql_rollback",
+        CallKind::SqlLoad => "sql_load",
+        CallKind::SqlLoadWrite => "sql_load_write",
+        CallKind::SqlLoadFinish => "sql_load_finish",
+        CallKind::Close => "close",
+        CallKind::FileList => "file_list",
+        CallKind::FileRead => "file_read",
+        CallKind::Log => "log",
+        CallKind::Progress => "progress",
+    }
+}
+
+pub(crate) fn target(call: &Call, weighed: &Weighed) -> Option<Target> {
+    match call {
+        Call::SqlOpen { gateway, access } => {
+            Some(Target::Gateway { name: gateway.clone(), access: access.to_string() })
+        }
+        Call::FileList { prefix: path } | Call::FileRead { path, .. } => {
+            Some(Target::File(cofferdam_call::shorten(path, 1024)))
+        }
+        _ => weighed.session.as_ref().map(|session| Target::Gateway {
+            name: session.gateway.clone(),
+            access: session.access.to_string(),
+        }),
+    }
+}
+
+pub(crate) fn statement(call: &Call, weighed: &Weighed) -> Option<StatementFacts> {
+    if let Call::SqlLoad { table, .. } = call {
+        let table = table.iter().map(|part| cofferdam_call::shorten(part, 255)).collect::<Vec<_>>();
+        return Some(StatementFacts {
+            sha256: cofferdam_ids::Sha256Digest::of(b""),
+            kind: "load".to_owned(),
+            reads: Vec::new(),
+            writes: vec![cofferdam_call::shorten(&table.join("."), 1024)],
+            found: "named".to_owned(),
+            values: 0,
+        });
+    }
+    let statement = weighed.statement.as_ref()?;
+    let reading = &statement.reading;
+    let found = match (&reading.problem, statement.signed) {
+        (_, true) => "signed",
+        (Some(_), false) => "none",
+        (None, false) => "parsed",
+    };
+    Some(StatementFacts {
+        sha256: statement.sha256,
+        kind: reading.kind.to_string(),
+        reads: names(reading.reads.iter()),
+        writes: names(reading.writes.iter()),
+        found: found.to_owned(),
+        values: statement.values,
+    })
+}
+
+fn names<T: std::fmt::Display>(relations: impl ExactSizeIterator<Item = T>) -> Vec<String> {
+    let more = relations.len().saturating_sub(RELATIONS_MAX);
+    let mut names: Vec<String> = relations
+        .take(RELATIONS_MAX)
+        .map(|relation| cofferdam_call::shorten(&relation.to_string(), 520))
+        .collect();
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names
+}
+
+pub(crate) fn grant(allowed: &Allowed) -> GrantRef {
+    GrantRef { id: allowed.grant.clone(), sha256: allowed.grant_sha256, line: allowed.line }
+}

@@ -1,0 +1,140 @@
+//! Performs a call that was decided on and recorded.
+
+use cofferdam_call::{Call, Refusal, Reply};
+use cofferdam_grants::SessionFacts;
+
+use crate::{
+    door::Door,
+    handles::{Held, Session},
+    refusals,
+    weigh::dialect,
+};
+
+/// What came of a call: the reply, the bytes beside it, and the rows it read or changed.
+pub(crate) struct Performed {
+    pub(crate) reply: Reply,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) rows: Option<u64>,
+}
+
+impl From<Reply> for Performed {
+    fn from(reply: Reply) -> Self {
+        let rows = if let Reply::Count(rows) = reply { Some(rows) } else { None };
+        Self { reply, payload: Vec::new(), rows }
+    }
+}
+
+impl Door {
+    pub(crate) fn perform(&mut self, call: Call, payload: &[u8]) -> Result<Performed, Refusal> {
+        match call {
+            Call::SqlOpen { .. }
+            | Call::SqlQuery { .. }
+            | Call::SqlNext { .. }
+            | Call::SqlExecute { .. }
+            | Call::SqlBegin { .. }
+            | Call::SqlCommit { .. }
+            | Call::SqlRollback { .. } => self.perform_sql(call),
+            Call::SqlLoad { .. } | Call::SqlLoadWrite { .. } | Call::SqlLoadFinish { .. } => {
+                self.perform_load(call, payload)
+            }
+            Call::Close { handle } => {
+                self.handles.close(handle)?;
+                Ok(Reply::Done.into())
+            }
+            Call::FileList { prefix } => {
+                let rights = &self.context.rights;
+                let files = self.context.files.list(&prefix, |path| rights.sees_file(path))?;
+                Ok(Reply::Files(files).into())
+            }
+            Call::FileRead { path, offset, length } => {
+                let payload = self.context.files.read(&path, offset, length)?;
+                Ok(Performed { reply: Reply::Bytes, payload, rows: None })
+            }
+            Call::Log { level, message } => {
+                self.log.add((self.context.clock)(), level, &message);
+                Ok(Reply::Done.into())
+            }
+            Call::Progress { done, total } => {
+                self.log.progress(done, total);
+                Ok(Reply::Done.into())
+            }
+        }
+    }
+
+    fn perform_sql(&mut self, call: Call) -> Result<Performed, Refusal> {
+        match call {
+            Call::SqlOpen { gateway, access } => {
+                self.handles.check_room()?;
+                let driver = self.context.gateways.get(&gateway)?;
+                let wall = self.context.rights.wall(&gateway, access);
+                let sql = driver.open(access, wall, &self.cancel)?;
+                let facts = SessionFacts { gateway, access, dialect: dialect(driver.engine()) };
+                let handle = self.handles.add(Held::Session(Session { facts, sql }))?;
+                Ok(Reply::Opened(handle).into())
+            }
+            Call::SqlQuery { session, statement, values } => {
+                self.handles.check_room()?;
+                let (rows, columns) = self.handles.session(session)?.sql.query(&statement, &values)?;
+                let rows = self.handles.add(Held::Rows { session, rows })?;
+                Ok(Reply::Rows { rows, columns }.into())
+            }
+            Call::SqlNext { rows } => self.next_frame(rows),
+            Call::SqlExecute { session, statement, values } => {
+                let count = self.handles.session(session)?.sql.execute(&statement, &values)?;
+                Ok(Reply::Count(count).into())
+            }
+            Call::SqlBegin { session } => {
+                self.handles.session(session)?.sql.begin()?;
+                Ok(Reply::Done.into())
+            }
+            Call::SqlCommit { session } => {
+                self.handles.session(session)?.sql.commit()?;
+                Ok(Reply::Done.into())
+            }
+            Call::SqlRollback { session } => {
+                self.handles.session(session)?.sql.rollback()?;
+                Ok(Reply::Done.into())
+            }
+            // `perform` passes nothing else on.
+            _ => Ok(Reply::Done.into()),
+        }
+    }
+
+    fn next_frame(&mut self, handle: cofferdam_call::Handle) -> Result<Performed, Refusal> {
+        let (session, rows) = self.handles.rows(handle)?;
+        let mut frame = Vec::new();
+        let Some(count) = session.sql.next_frame(rows, &mut frame)? else {
+            return Ok(Reply::Frame { present: false }.into());
+        };
+        let limit = self.context.rights.rows_max(&session.facts.gateway, session.facts.access);
+        // The frame is counted before it is handed over: what is over the limit never leaves.
+        if self.counts.rows_out.saturating_add(count) > limit {
+            session.sql.close_rows(rows);
+            return Err(refusals::too_many_rows(limit));
+        }
+        self.counts.rows_out += count;
+        Ok(Performed { reply: Reply::Frame { present: true }, payload: frame, rows: Some(count) })
+    }
+
+    fn perform_load(&mut self, call: Call, payload: &[u8]) -> Result<Performed, Refusal> {
+        match call {
+            Call::SqlLoad { session, table, columns } => {
+                self.handles.check_room()?;
+                self.handles.session(session)?.sql.load(&table, &columns)?;
+                let load = self.handles.add(Held::Load { session })?;
+                Ok(Reply::Opened(load).into())
+            }
+            Call::SqlLoadWrite { load } => {
+                self.handles.load(load)?.sql.load_write(payload)?;
+                Ok(Reply::Done.into())
+            }
+            Call::SqlLoadFinish { load } => {
+                let count = self.handles.load(load)?.sql.load_finish()?;
+                self.handles.forget(load);
+                Ok(Reply::Count(count).into())
+            }
+            // `perform` passes nothing else on.
+            _ => Ok(Reply::Done.into()),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The door's own refusals, each with its code.
+
+use cofferdam_call::{FailureKind, Handle, Refusal};
+use cofferdam_ids::{Code, Explain};
+use cofferdam_ledger::LogError;
+
+pub(crate) fn not_yours(handle: Handle) -> Refusal {
+    let message = format!("handle {} is not yours, or not of this sort", handle.0);
+    Refusal::new(FailureKind::Refused, Code(320), message)
+}
+
+pub(crate) fn too_many(what: &str, limit: usize) -> Refusal {
+    Refusal::new(FailureKind::Limit, Code(321), format!("one attempt has at most {limit} {what}"))
+}
+
+pub(crate) fn too_many_rows(limit: u64) -> Refusal {
+    let message = format!("the grant lets the attempt read out at most {limit} rows");
+    Refusal::new(FailureKind::Limit, Code(322), message)
+}
+
+pub(crate) fn too_long(what: &str, bytes: usize, limit: usize) -> Refusal {
+    Refusal::new(FailureKind::Limit, Code(323), format!("{what} is {bytes} long; the limit is {limit}"))
+}
+
+pub(crate) fn stray_payload() -> Refusal {
+    Refusal::new(FailureKind::Invalid, Code(324), "bytes came with a call that takes none")
+}
+
+pub(crate) fn describing() -> Refusal {
+    let message = "while a release is described, nothing but its files is lent";
+    Refusal::new(FailureKind::Refused, Code(325), message)
+}
+
+/// The call cannot be recorded, so it is not performed. The cause is the executor's to tell.
+pub(crate) fn unrecorded(error: &LogError) -> Refusal {
+    Refusal::new(
+        FailureKind::Unavailable,
+        error.code(),
+        "the call cannot be recorded, so it was not performed",
+    )
+}
+
+/// The call was performed, but its result cannot be recorded.
+pub(crate) fn result_unrecorded(error: &LogError) -> Refusal {
+    Refusal::new(FailureKind::Unavailable, error.code(), "the call's result cannot be recorded")
+}

@@ -1,0 +1,275 @@
+//! The thread that owns a session's connection.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender},
+    },
+};
+
+use cofferdam_call::{Access, Column, Refusal, Value};
+use rusqlite::{Connection, Statement, ToSql, types::ToSqlOutput, types::ValueRef};
+
+use super::{errors, one::only_statement, wall::Wall};
+use crate::{
+    cancel::CancelToken,
+    driver::RowsId,
+    refusals,
+    turn::{Turn, WriteTurn},
+};
+
+/// Bytes of frames that are kept for rows nobody has read yet, per session.
+pub(super) const KEPT_BYTES_MAX: usize = 16 << 20;
+
+pub(super) enum Command {
+    Query { statement: String, values: Vec<Value> },
+    Next(RowsId),
+    CloseRows(RowsId),
+    Execute { statement: String, values: Vec<Value> },
+    Begin,
+    Commit,
+    Rollback,
+    Load { table: Vec<String>, columns: Vec<Column> },
+    LoadWrite(Vec<u8>),
+    LoadFinish,
+    LoadAbandon,
+}
+
+pub(super) enum Answer {
+    Rows(RowsId, Vec<Column>),
+    Frame(Vec<u8>, u64),
+    NoFrame,
+    Count(u64),
+    Done,
+    Failed(Refusal),
+}
+
+/// Frames of one query that are ready.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) frames: VecDeque<(Vec<u8>, u64)>,
+    /// Why there are no more, where that is not because there are none.
+    pub(super) broken: Option<Refusal>,
+}
+
+/// A transaction begun by `begin`.
+struct Transaction {
+    /// None in sessions that only read.
+    _turn: Option<Turn>,
+}
+
+pub(super) struct Actor {
+    pub(super) wall: Arc<Wall>,
+    access: Access,
+    cancel: CancelToken,
+    turn: Arc<WriteTurn>,
+    transaction: Option<Transaction>,
+    pub(super) kept: HashMap<RowsId, Kept>,
+    rows_last: u64,
+}
+
+impl Actor {
+    pub(super) fn new(wall: Arc<Wall>, access: Access, cancel: CancelToken, turn: Arc<WriteTurn>) -> Self {
+        Self { wall, access, cancel, turn, transaction: None, kept: HashMap::new(), rows_last: 0 }
+    }
+
+    /// Answers commands until nobody is left to ask.
+    pub(super) fn run(
+        mut self,
+        connection: &Connection,
+        commands: &Receiver<Command>,
+        answers: &SyncSender<Answer>,
+    ) {
+        // A query or load that is under way answers commands itself, and hands back the first one
+        // that is not about it.
+        let mut next = None;
+        loop {
+            let Some(command) = next.take().or_else(|| commands.recv().ok()) else { return };
+            let answer = match command {
+                Command::Query { statement, values } => {
+                    next = self.stream(connection, &statement, &values, commands, answers);
+                    continue;
+                }
+                Command::Load { table, columns } => {
+                    next = self.load(connection, &table, &columns, commands, answers);
+                    continue;
+                }
+                Command::Next(_) | Command::CloseRows(_) => self.kept_answer(&command),
+                Command::Execute { statement, values } => {
+                    self.execute(connection, &statement, &values).map(Answer::Count)
+                }
+                Command::Begin => self.begin(connection),
+                Command::Commit => self.end(connection, "COMMIT"),
+                Command::Rollback => self.end(connection, "ROLLBACK"),
+                Command::LoadAbandon => Ok(Answer::Done),
+                Command::LoadWrite(_) | Command::LoadFinish => {
+                    Err(refusals::out_of_turn("no load is under way"))
+                }
+            };
+            self.notice_rollback(connection);
+            if answers.send(answer.unwrap_or_else(Answer::Failed)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Answers for rows whose statement has ended.
+    pub(super) fn kept_answer(&mut self, command: &Command) -> Result<Answer, Refusal> {
+        match command {
+            Command::CloseRows(rows) => {
+                self.kept.remove(rows);
+                Ok(Answer::Done)
+            }
+            Command::Next(rows) => {
+                let Some(kept) = self.kept.get_mut(rows) else {
+                    return Err(refusals::out_of_turn("these rows are closed"));
+                };
+                match (kept.frames.pop_front(), &kept.broken) {
+                    (Some((frame, count)), _) => Ok(Answer::Frame(frame, count)),
+                    (None, Some(refusal)) => Err(refusal.clone()),
+                    (None, None) => Ok(Answer::NoFrame),
+                }
+            }
+            _ => Err(refusals::out_of_turn("nothing of that sort is open")),
+        }
+    }
+
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept.values().flat_map(|kept| &kept.frames).map(|(frame, _)| frame.len()).sum()
+    }
+
+    pub(super) fn new_rows(&mut self) -> RowsId {
+        self.rows_last += 1;
+        RowsId(self.rows_last)
+    }
+
+    fn execute(&mut self, connection: &Connection, text: &str, values: &[Value]) -> Result<u64, Refusal> {
+        let mut statement = self.prepare(connection, text, values)?;
+        if statement.column_count() > 0 {
+            return Err(refusals::not_one("the statement returns rows: query it"));
+        }
+        let _turn = self.turn_for(&statement)?;
+        let before = connection.total_changes();
+        statement.raw_execute().map_err(|e| errors::refusal(&e, &self.wall))?;
+        // `changes` speaks of the last statement that changed rows, which may be an earlier one.
+        let changed = connection.total_changes() != before;
+        Ok(if changed { connection.changes() } else { 0 })
+    }
+
+    fn begin(&mut self, connection: &Connection) -> Result<Answer, Refusal> {
+        if self.transaction.is_some() {
+            return Err(refusals::out_of_turn("a transaction is open already"));
+        }
+        let (turn, text) = match self.access {
+            Access::Read => (None, "BEGIN"),
+            // A transaction that starts by reading and then writes would have to start anew when
+            // another one has written in between.
+            Access::Write | Access::Admin => (Some(self.turn.take(&self.cancel)?), "BEGIN IMMEDIATE"),
+        };
+        self.ours(connection, text)?;
+        self.transaction = Some(Transaction { _turn: turn });
+        Ok(Answer::Done)
+    }
+
+    fn end(&mut self, connection: &Connection, text: &str) -> Result<Answer, Refusal> {
+        if self.transaction.is_none() {
+            return Err(refusals::out_of_turn("no transaction is open"));
+        }
+        self.ours(connection, text)?;
+        self.transaction = None;
+        Ok(Answer::Done)
+    }
+
+    /// Runs the broker's own statement.
+    pub(super) fn ours(&self, connection: &Connection, text: &str) -> Result<(), Refusal> {
+        let done = self.wall.without(|| connection.execute_batch(text));
+        done.map_err(|e| errors::refusal(&e, &self.wall))
+    }
+
+    pub(super) fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// After some errors the engine rolls back by itself; the transaction is over then.
+    pub(super) fn notice_rollback(&mut self, connection: &Connection) {
+        if self.transaction.is_some() && connection.is_autocommit() {
+            self.transaction = None;
+        }
+    }
+
+    /// The turn to write, where the statement needs one of its own.
+    pub(super) fn turn_for(&self, statement: &Statement<'_>) -> Result<Option<Turn>, Refusal> {
+        if statement.readonly() || self.in_transaction() || self.access == Access::Read {
+            return Ok(None);
+        }
+        self.turn_to_write().map(Some)
+    }
+
+    pub(super) fn turn_to_write(&self) -> Result<Turn, Refusal> {
+        self.turn.take(&self.cancel)
+    }
+
+    /// Compiles the guest's statement behind the wall and binds its values.
+    pub(super) fn prepare<'c>(
+        &self,
+        connection: &'c Connection,
+        text: &str,
+        values: &[Value],
+    ) -> Result<Statement<'c>, Refusal> {
+        self.cancel.check()?;
+        let text = only_statement(text)?;
+        let (compiled, unresolved) = self.wall.compile(|| connection.prepare(text));
+        let mut statement = compiled.map_err(|e| errors::refusal(&e, &self.wall))?;
+        if self.wall.meddles() {
+            return Err(refusals::walled("the statement changes the catalog itself"));
+        }
+        for name in unresolved {
+            self.look_up(connection, &name)?;
+        }
+        if statement.parameter_count() != values.len() {
+            let (given, wanted) = (values.len(), statement.parameter_count());
+            return Err(refusals::invalid(format!(
+                "the statement takes {wanted} values; {given} were given"
+            )));
+        }
+        for (n, value) in values.iter().enumerate() {
+            statement.raw_bind_parameter(n + 1, Bound(value)).map_err(|e| errors::refusal(&e, &self.wall))?;
+        }
+        Ok(statement)
+    }
+
+    /// A name without a schema may be that of a relation in any of them. Where one of them may
+    /// not be read, the statement has to say which it means.
+    fn look_up(&self, connection: &Connection, name: &str) -> Result<(), Refusal> {
+        let found = self.wall.without(|| {
+            let mut list = connection
+                .prepare_cached("SELECT schema FROM pragma_table_list WHERE name = ?1 COLLATE NOCASE")?;
+            let schemas = list.query_map([name], |row| row.get::<_, String>(0))?;
+            schemas.collect::<Result<Vec<_>, _>>()
+        });
+        let schemas = found.map_err(|e| errors::refusal(&e, &self.wall))?;
+        match schemas.iter().find(|schema| !self.wall.may_read(schema, name)) {
+            None => Ok(()),
+            Some(schema) => Err(refusals::walled(format!(
+                "the warehouse's own wall refuses the statement: `{name}` may mean `{schema}.{name}`, which \
+                 is not granted; name its schema"
+            ))),
+        }
+    }
+}
+
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Boolean(value) => ValueRef::Integer((*value).into()),
+            Value::Int64(value) => ValueRef::Integer(*value),
+            Value::Float64(value) => ValueRef::Real(*value),
+            Value::Text(value) => ValueRef::Text(value.as_bytes()),
+            Value::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}
