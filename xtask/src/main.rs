@@ -7,6 +7,7 @@
 mod bench;
 mod demo;
 mod guests;
+mod noop;
 mod setup;
 mod step;
 mod test;
