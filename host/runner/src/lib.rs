@@ -17,6 +17,7 @@ pub mod engine;
 mod host;
 mod library;
 mod limits;
+pub mod measure;
 mod outcome;
 mod room;
 mod serve;

@@ -96,8 +96,7 @@ impl Stopped {
         if text.contains("handle limit exceeded") || text.contains("no free keys") {
             return Self::new(TOO_MANY_HANDLES, "the guest holds too many handles at once");
         }
-        if text.contains("hostcall") && text.contains("fuel") || text.contains("fuel allocated for hostcalls")
-        {
+        if text.contains("fuel allocated for hostcalls") {
             return Self::new(CALL_TOO_LARGE, "the guest passed more in one call than the limit of 8 MiB");
         }
         if let Some(code) = denied {

@@ -100,8 +100,13 @@ pub(crate) fn enclose(rules: Ruleset) -> Result<Confinement, ConfineError> {
         return Err(ConfineError::Environment { first: name.to_string_lossy().into_owned() });
     }
     let asked = |what| move |error| ConfineError::Kernel { what, error };
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(asked("the parent's death signal"))?;
+    if rules == Ruleset::Compile {
+        // The kernel sends it when the parent's *thread* ends. A compile child's parent waits for
+        // it on one thread; a runner may outlive the thread that started it, and ends with its
+        // control socket instead.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(asked("the parent's death signal"))?;
+    }
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(asked("to be undumpable"))?;
     rustix::thread::set_no_new_privs(true).map_err(asked("no new privileges"))?;
