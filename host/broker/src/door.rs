@@ -1,17 +1,21 @@
 //! Every call of one attempt goes through here, and nowhere else.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use cofferdam_call::{Call, CallKind, FailureKind, Refusal, Reply};
 use cofferdam_cap_sql::CancelToken;
 use cofferdam_grants::{Allowed, Ask, Decision};
+use cofferdam_ids::GatewayName;
 use cofferdam_ledger::{CapDenied, CapIntent, CapResult, Event, Outcome};
 
 use crate::{
     canceller::{CancelReason, Canceller},
     context::{AttemptContext, Counts},
     facts::{self, Recording},
-    handles::Handles,
+    handles::{Facts, Handles},
     log::BoundedLog,
     perform::Performed,
     refusals,
@@ -30,6 +34,7 @@ pub struct Door {
     pub(crate) log: BoundedLog,
     pub(crate) counts: Counts,
     readings: Readings,
+    rows_out: HashMap<GatewayName, u64>,
     records: u64,
     finished: bool,
 }
@@ -48,6 +53,7 @@ impl Door {
             log,
             counts: Counts::default(),
             readings: Readings::default(),
+            rows_out: HashMap::new(),
             records: 0,
             finished: false,
         }
@@ -129,11 +135,14 @@ impl Door {
             Ok(weighed) => weighed,
             Err(refusal) => return (Weighed::unknown(), Err((refusal, None))),
         };
+        let session = weighed.session.as_ref();
+        let rows_out = session.map_or(0, |session| self.rows_out(session));
+        let lent = session.map(Facts::lent);
         let decision = self.context.rights.decide(&Ask {
             call,
-            session: weighed.session.as_ref(),
+            session: lent.as_ref(),
             reading: weighed.statement.as_ref().map(|statement| &*statement.reading),
-            rows_out: self.counts.rows_out,
+            rows_out,
             signed_statement: weighed.statement.as_ref().is_some_and(|statement| statement.signed),
         });
         let decided = match decision {
@@ -141,6 +150,26 @@ impl Door {
             Decision::Refuse { refusal, rule } => Err((refusal, rule)),
         };
         (weighed, decided)
+    }
+
+    fn rows_out(&self, session: &Facts) -> u64 {
+        self.rows_out.get(&session.gateway).copied().unwrap_or(0)
+    }
+
+    /// Decides on rows that were read and are about to be handed over: what is over the limit
+    /// never leaves.
+    pub(crate) fn decide_rows(&mut self, call: &Call, session: &Facts, count: u64) -> Result<(), Refusal> {
+        let rows_out = self.rows_out(session).saturating_add(count);
+        let lent = session.lent();
+        let ask = Ask { call, session: Some(&lent), reading: None, rows_out, signed_statement: false };
+        match self.context.rights.decide(&ask) {
+            Decision::Refuse { refusal, .. } => Err(refusal),
+            Decision::Allow(_) => {
+                self.rows_out.insert(session.gateway.clone(), rows_out);
+                self.counts.rows_out = self.counts.rows_out.saturating_add(count);
+                Ok(())
+            }
+        }
     }
 
     /// Records a refusal. Where that fails, the guest learns of the failure instead.

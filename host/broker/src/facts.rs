@@ -1,7 +1,7 @@
 //! A call as the ledger records it.
 
 use cofferdam_call::{Call, CallKind};
-use cofferdam_grants::{Allowed, StatementKind};
+use cofferdam_grants::Allowed;
 use cofferdam_ledger::{GrantRef, StatementFacts, Target};
 
 use crate::weigh::{Weighed, WeighedStatement};
@@ -44,7 +44,7 @@ pub(crate) fn recording(call: &Call, weighed: &Weighed) -> Recording {
 
 fn reads_only(statement: &WeighedStatement) -> bool {
     let reading = &statement.reading;
-    reading.problem.is_none() && reading.writes.is_empty() && matches!(reading.kind, StatementKind::Select)
+    reading.problem.is_none() && reading.writes.is_empty() && reading.kind.is_some_and(|kind| kind.is_read())
 }
 
 /// A call's name in the ledger.
@@ -104,7 +104,7 @@ pub(crate) fn statement(call: &Call, weighed: &Weighed) -> Option<StatementFacts
     };
     Some(StatementFacts {
         sha256: statement.sha256,
-        kind: reading.kind.to_string(),
+        kind: reading.kind.map_or_else(|| "unread".to_owned(), |kind| kind.to_string()),
         reads: names(reading.reads.iter()),
         writes: names(reading.writes.iter()),
         found: found.to_owned(),

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use cofferdam_call::{HANDLES_MAX, Handle, Refusal};
+use cofferdam_call::{Access, HANDLES_MAX, Handle, Refusal};
 use cofferdam_cap_sql::{RowsId, SqlSession};
-use cofferdam_grants::SessionFacts;
+use cofferdam_grants::{Dialect, SessionFacts};
+use cofferdam_ids::GatewayName;
 
 use crate::refusals;
 
@@ -18,9 +19,23 @@ pub(crate) enum Held {
     Load { session: Handle },
 }
 
+/// What is known of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) gateway: GatewayName,
+    pub(crate) access: Access,
+    pub(crate) dialect: Dialect,
+}
+
+impl Facts {
+    pub(crate) fn lent(&self) -> SessionFacts<'_> {
+        SessionFacts { gateway: &self.gateway, access: self.access, dialect: self.dialect }
+    }
+}
+
 /// An open session.
 pub(crate) struct Session {
-    pub(crate) facts: SessionFacts,
+    pub(crate) facts: Facts,
     pub(crate) sql: Box<dyn SqlSession>,
 }
 
@@ -72,7 +87,7 @@ impl Handles {
     }
 
     /// What a handle of any sort belongs to.
-    pub(crate) fn facts(&self, handle: Handle) -> Result<&SessionFacts, Refusal> {
+    pub(crate) fn facts(&self, handle: Handle) -> Result<&Facts, Refusal> {
         let of = |handle| match self.held.get(&handle) {
             Some(Held::Session(session)) => Some(&session.facts),
             _ => None,

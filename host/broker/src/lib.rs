@@ -20,6 +20,8 @@ mod refusals;
 mod rights;
 mod weigh;
 
+pub use cofferdam_cap_sql::{Gateways, GatewaysProblem};
+
 pub use canceller::{CancelReason, Canceller};
 pub use context::{AttemptContext, AttemptIds, Counts};
 pub use door::{Door, RECORDS_MAX};

@@ -1,12 +1,10 @@
 //! Performs a call that was decided on and recorded.
 
 use cofferdam_call::{Call, Refusal, Reply};
-use cofferdam_grants::SessionFacts;
 
 use crate::{
     door::Door,
-    handles::{Held, Session},
-    refusals,
+    handles::{Facts, Held, Session},
     weigh::dialect,
 };
 
@@ -68,7 +66,7 @@ impl Door {
                 let driver = self.context.gateways.get(&gateway)?;
                 let wall = self.context.rights.wall(&gateway, access);
                 let sql = driver.open(access, wall, &self.cancel)?;
-                let facts = SessionFacts { gateway, access, dialect: dialect(driver.engine()) };
+                let facts = Facts { gateway, access, dialect: dialect(driver.engine()) };
                 let handle = self.handles.add(Held::Session(Session { facts, sql }))?;
                 Ok(Reply::Opened(handle).into())
             }
@@ -106,13 +104,11 @@ impl Door {
         let Some(count) = session.sql.next_frame(rows, &mut frame)? else {
             return Ok(Reply::Frame { present: false }.into());
         };
-        let limit = self.context.rights.rows_max(&session.facts.gateway, session.facts.access);
-        // The frame is counted before it is handed over: what is over the limit never leaves.
-        if self.counts.rows_out.saturating_add(count) > limit {
-            session.sql.close_rows(rows);
-            return Err(refusals::too_many_rows(limit));
+        let facts = session.facts.clone();
+        if let Err(refusal) = self.decide_rows(&Call::SqlNext { rows: handle }, &facts, count) {
+            self.handles.close(handle)?;
+            return Err(refusal);
         }
-        self.counts.rows_out += count;
         Ok(Performed { reply: Reply::Frame { present: true }, payload: frame, rows: Some(count) })
     }
 

@@ -13,11 +13,6 @@ pub(crate) fn too_many(what: &str, limit: usize) -> Refusal {
     Refusal::new(FailureKind::Limit, Code(321), format!("one attempt has at most {limit} {what}"))
 }
 
-pub(crate) fn too_many_rows(limit: u64) -> Refusal {
-    let message = format!("the grant lets the attempt read out at most {limit} rows");
-    Refusal::new(FailureKind::Limit, Code(322), message)
-}
-
 pub(crate) fn too_long(what: &str, bytes: usize, limit: usize) -> Refusal {
     Refusal::new(FailureKind::Limit, Code(323), format!("{what} is {bytes} long; the limit is {limit}"))
 }

@@ -15,8 +15,6 @@ pub trait Rights: Send + Sync {
     fn decide(&self, ask: &Ask<'_>) -> Decision;
     /// What the engine of a session is to let through.
     fn wall(&self, gateway: &GatewayName, access: Access) -> SessionWall;
-    /// Rows the attempt may read out of a gateway's sessions of this mode.
-    fn rows_max(&self, gateway: &GatewayName, access: Access) -> u64;
     /// Whether a file of the release exists for the guest.
     fn sees_file(&self, path: &str) -> bool;
 }
@@ -33,11 +31,6 @@ impl Rights for Admission {
             reads: Arc::new(move |schema, name| reads.allows_read(schema, name)),
             writes: Arc::new(move |schema, name| writes.allows_write(schema, name)),
         }
-    }
-
-    fn rows_max(&self, gateway: &GatewayName, access: Access) -> u64 {
-        let rules = self.sql().iter().filter(|rule| &rule.gateway == gateway && rule.access >= access);
-        rules.map(|rule| rule.max_rows).min().unwrap_or(0)
     }
 
     fn sees_file(&self, path: &str) -> bool {
@@ -74,10 +67,6 @@ impl Rights for DescribeRights {
 
     fn wall(&self, _gateway: &GatewayName, _access: Access) -> SessionWall {
         SessionWall::nothing()
-    }
-
-    fn rows_max(&self, _gateway: &GatewayName, _access: Access) -> u64 {
-        0
     }
 
     fn sees_file(&self, _path: &str) -> bool {

@@ -7,10 +7,13 @@ use cofferdam_call::{
     Call, FRAME_BYTES_MAX, Handle, Refusal, STATEMENT_BYTES_MAX, VALUE_BYTES_MAX, VALUES_MAX, Value,
 };
 use cofferdam_cap_sql::Engine;
-use cofferdam_grants::{Dialect, Reading, SessionFacts, read_statement};
+use cofferdam_grants::{Dialect, Reading, read_statement};
 use cofferdam_ids::Sha256Digest;
 
-use crate::{handles::Handles, refusals};
+use crate::{
+    handles::{Facts, Handles},
+    refusals,
+};
 
 /// Readings kept; past it all are forgotten and made anew.
 const READINGS_MAX: usize = 512;
@@ -42,7 +45,7 @@ impl Readings {
 
 /// A statement as the decision and the ledger need it.
 pub(crate) struct Weighed {
-    pub(crate) session: Option<SessionFacts>,
+    pub(crate) session: Option<Facts>,
     pub(crate) statement: Option<WeighedStatement>,
     pub(crate) bytes_in: u64,
 }
