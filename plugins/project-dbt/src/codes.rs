@@ -8,5 +8,5 @@ pub const RENDER: &str = "CD0921";
 pub const CHECK_FAILED: &str = "CD0922";
 /// A seed could not be read during the attempt.
 pub const SEED: &str = "CD0923";
-/// A relation of another kind is in the way, or the task's entry is not one of the plugin's.
-pub const NODE: &str = "CD0924";
+/// The warehouse answered a test with something else than a number of rows.
+pub const COUNT: &str = "CD0924";

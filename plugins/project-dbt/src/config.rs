@@ -18,31 +18,43 @@ use serde_json::{Map, Value as Json};
 #[serde(default)]
 pub struct Config {
     /// Whether the node is part of the project. Yes unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// How a model becomes a relation.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub materialized: Option<Materialized>,
     /// Its schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// The relation's name where it differs from the node's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
     /// Labels for selection.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// The columns that tell rows of an incremental model apart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unique_key: Vec<String>,
     /// How new rows meet old ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub incremental_strategy: Option<Strategy>,
     /// Whether a full refresh is asked for or forbidden, whatever the run says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub full_refresh: Option<bool>,
     /// Types of seed columns, instead of the inferred ones.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub column_types: BTreeMap<String, String>,
     /// What stands between the fields of a seed. A comma unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// What a failing test means.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
     /// The rows a generic test looks at.
-    #[serde(rename = "where")]
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
     /// Everything else, for `config.get`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub other: Map<String, Json>,
 }
 

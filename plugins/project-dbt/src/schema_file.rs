@@ -272,7 +272,7 @@ impl Reader<'_, '_> {
             let hint = did_you_mean(&word, TESTS);
             self.add(
                 item.line,
-                format!("the test `{word}` is not supported{hint}; there are unique, not_null, accepted_values and relationships, and singular tests in files of their own"),
+                format!("the test `{word}` is not one of unique, not_null, accepted_values and relationships, which are supported beside singular tests{hint}"),
             );
             return None;
         }

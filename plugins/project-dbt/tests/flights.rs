@@ -66,7 +66,7 @@ test.flights.unique_int_flights_flight_id
 ]
 "#);
     insta::assert_snapshot!(task.settings.iter().map(|setting| format!("{}: {}", setting.name, setting.json)).collect::<Vec<_>>().join("\n"), @r#"
-node: {"project":"flights","name":"daily_carriers","path":"models/marts/daily_carriers.sql","line":0,"kind":"model","relation":["marts","daily_carriers"],"config":{"enabled":null,"materialized":"incremental","schema":"marts","alias":null,"tags":["marts"],"unique_key":["flight_date","carrier"],"incremental_strategy":"merge","full_refresh":null,"column_types":{},"delimiter":null,"severity":null,"where":null,"other":{}},"macros":[]}
+node: {"project":"flights","name":"daily_carriers","path":"models/marts/daily_carriers.sql","line":0,"kind":"model","relation":["marts","daily_carriers"],"config":{"materialized":"incremental","schema":"marts","tags":["marts"],"unique_key":["flight_date","carrier"],"incremental_strategy":"merge"},"macros":[]}
 references: {"refs":{"int_flights":["intermediate","int_flights"],"stg_airlines":["staging","stg_airlines"]},"sources":{}}
 vars: {"late_minutes":15,"through":"2013-01-14"}
 "#);

@@ -91,9 +91,11 @@ impl Build<'_> {
         }
         for name in OVERRIDES {
             if let Some((path, line)) = self.macros.place(name) {
-                let why = format!(
-                    "`{name}` cannot be replaced; Cofferdam uses custom schemas and aliases as they are written"
-                );
+                let why = if name.starts_with("generate_") {
+                    format!("`{name}` cannot be replaced; schemas and aliases are used as they are written")
+                } else {
+                    format!("`{name}` is a function of dbt's Jinja; give the macro another name")
+                };
                 self.problems.add(path, line, why);
             }
         }

@@ -15,8 +15,8 @@ use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::{MACRO_DEPTH_MAX, RenderError, Shared, guard};
 
-/// Macros that would change what dbt itself does, and that have no meaning here.
-pub const OVERRIDES: [&str; 7] = [
+/// Macros that would replace what dbt itself does; they are refused when a project is described.
+pub const OVERRIDES: [&str; 8] = [
     "generate_schema_name",
     "generate_alias_name",
     "generate_database_name",
@@ -24,6 +24,7 @@ pub const OVERRIDES: [&str; 7] = [
     "source",
     "config",
     "is_incremental",
+    "var",
 ];
 
 /// The macros of a project.
@@ -86,7 +87,7 @@ impl Macros {
 
     /// Makes every macro callable.
     pub(super) fn add_to<'a>(&'a self, env: &mut Environment<'a>, shared: &Arc<Shared>) {
-        for (name, one) in &self.0 {
+        for (name, one) in self.0.iter().filter(|(name, _)| !OVERRIDES.contains(&name.as_str())) {
             let function = Function { name: name.clone(), template: one.template.clone(), shared: shared.clone() };
             // A macro that is not Jinja is unknown when it is called; `check` tells why at build.
             if guard::check(&one.source).is_ok() && env.add_template(&one.template, &one.source).is_ok() {
