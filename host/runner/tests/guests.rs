@@ -31,8 +31,9 @@ fn hostile(way: &str, wall_ms: u64) -> (AttemptEnd, Vec<(LogLevel, String)>) {
         way.clone_into(&mut invocation.entry);
     }
     let end = bench.run(plan);
-    let lines = bench.door.borrow().calls.iter().filter_map(|call| match call {
-        Call::Log { level, message } => Some((*level, message.clone())),
+    let calls = std::mem::take(&mut bench.door.borrow_mut().calls);
+    let lines = calls.into_iter().filter_map(|call| match call {
+        Call::Log { level, message } => Some((level, message)),
         _ => None,
     });
     (end, lines.collect())

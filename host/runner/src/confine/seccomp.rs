@@ -102,8 +102,10 @@ fn allowing(rules: Ruleset, arch: TargetArch) -> Result<BpfProgram, ConfineError
     let own = u64::from(std::process::id());
     calls.insert(libc::SYS_tgkill, vec![rule(0, own)?]);
     calls.insert(libc::SYS_kill, vec![rule(0, own)?]);
-    // Naming a mapping is all `prctl` is good for from here on (the allocator does it).
-    calls.insert(libc::SYS_prctl, vec![rule(0, libc::PR_SET_VMA as u64)?]);
+    // Naming a mapping (the allocator does it) and a thread (each does at its start, which may be
+    // after the filter came over it) is all `prctl` is good for from here on.
+    calls
+        .insert(libc::SYS_prctl, vec![rule(0, libc::PR_SET_VMA as u64)?, rule(0, libc::PR_SET_NAME as u64)?]);
     let filter =
         SeccompFilter::new(calls, SeccompAction::KillProcess, SeccompAction::Allow, arch).map_err(failed)?;
     filter.try_into().map_err(failed)
@@ -114,4 +116,47 @@ fn rule(place: u8, value: u64) -> Result<SeccompRule, ConfineError> {
     let condition =
         SeccompCondition::new(place, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).map_err(failed)?;
     SeccompRule::new(vec![condition]).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_reaches_out_of_the_process_is_allowed() {
+        let dangerous = [
+            libc::SYS_accept4,
+            libc::SYS_bind,
+            libc::SYS_bpf,
+            libc::SYS_clone,
+            libc::SYS_clone3,
+            libc::SYS_connect,
+            libc::SYS_execve,
+            libc::SYS_execveat,
+            libc::SYS_io_uring_setup,
+            libc::SYS_ioctl,
+            libc::SYS_kcmp,
+            libc::SYS_keyctl,
+            libc::SYS_listen,
+            libc::SYS_mount,
+            libc::SYS_open_by_handle_at,
+            libc::SYS_perf_event_open,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_pidfd_open,
+            libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev,
+            libc::SYS_ptrace,
+            libc::SYS_seccomp,
+            libc::SYS_setns,
+            libc::SYS_setuid,
+            libc::SYS_socket,
+            libc::SYS_socketpair,
+            libc::SYS_unlinkat,
+            libc::SYS_unshare,
+            libc::SYS_userfaultfd,
+        ];
+        for list in [ALLOWED, RUNNER_ALLOWED, REFUSED, REFUSED_OLD] {
+            assert!(list.iter().all(|call| !dangerous.contains(call)));
+        }
+    }
 }

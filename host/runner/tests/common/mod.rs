@@ -1,6 +1,6 @@
 //! Small guests made of WebAssembly text, and a door that records.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file includes it and uses its part")]
 
 use std::{cell::RefCell, path::Path, rc::Rc, sync::Arc};
 
