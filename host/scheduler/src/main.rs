@@ -1,3 +1,7 @@
 //! The `cofferdam-scheduler` binary.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -232,6 +232,12 @@ impl Queue {
         answer
     }
 
+    /// Who holds a live lease.
+    pub fn holder(&self, lease: &LeaseId) -> Option<&ExecutorId> {
+        let (run, i) = self.leases.get(lease)?;
+        self.runs.get(run)?.tasks[*i].executor.as_ref()
+    }
+
     /// Takes the report of an ended attempt. The caller has verified its signature.
     pub fn report(&mut self, executor: &ExecutorId, report: &Report, now: Timestamp) -> Taken {
         let Some((id, i)) = self.leases.get(&report.lease_id).cloned() else {
