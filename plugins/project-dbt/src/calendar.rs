@@ -106,7 +106,8 @@ impl Moment {
         let total = self.day.count() * DAY_MICROS + self.micros - self.offset.unwrap_or(0) * 1_000_000;
         let (day, of_day) = (Day::from_count(total.div_euclid(DAY_MICROS)), total.rem_euclid(DAY_MICROS));
         let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
-        let mut text = format!("{}T{:02}:{:02}:{:02}", day.iso(), seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        let mut text =
+            format!("{}T{:02}:{:02}:{:02}", day.iso(), seconds / 3_600, seconds / 60 % 60, seconds % 60);
         if fraction != 0 {
             text.push_str(&format!(".{fraction:06}"));
         }
@@ -169,7 +170,13 @@ mod tests {
         assert_eq!(moment("2013-01-01T05:15").as_deref(), Some("2013-01-01T05:15:00"));
         assert_eq!(moment("2013-01-01T05:15:00Z").as_deref(), Some("2013-01-01T05:15:00Z"));
         assert_eq!(moment("2012-12-31T23:30:00.5-05:00").as_deref(), Some("2013-01-01T04:30:00.500000Z"));
-        for wrong in ["2013-01-01", "2013-01-01 24:00:00", "2013-01-01 05", "2013-01-01 05:15:00 PM", "2013-01-01 05:15:00+5:é"] {
+        for wrong in [
+            "2013-01-01",
+            "2013-01-01 24:00:00",
+            "2013-01-01 05",
+            "2013-01-01 05:15:00 PM",
+            "2013-01-01 05:15:00+5:é",
+        ] {
             assert_eq!(moment(wrong), None, "{wrong}");
         }
     }

@@ -12,7 +12,13 @@ use crate::settings::Claim;
 /// The rows of `relation` whose `column` breaks the claim. `to` is the other relation of
 /// `relationships`, `condition` the `where` of the test.
 #[must_use]
-pub fn failing_rows(claim: &Claim, relation: &str, column: &str, to: &str, condition: Option<&str>) -> String {
+pub fn failing_rows(
+    claim: &Claim,
+    relation: &str,
+    column: &str,
+    to: &str,
+    condition: Option<&str>,
+) -> String {
     let from = match condition {
         Some(condition) => format!("(select * from {relation} where {condition}) as checked"),
         None => relation.to_owned(),

@@ -220,7 +220,8 @@ impl Config {
         let incremental = self.materialized() == Materialized::Incremental;
         match self.strategy() {
             Strategy::DeleteInsert | Strategy::Merge if incremental && self.unique_key.is_empty() => {
-                Err("this `incremental_strategy` needs a `unique_key`; name the columns, or use `append`".to_owned())
+                Err("this `incremental_strategy` needs a `unique_key`; name the columns, or use `append`"
+                    .to_owned())
             }
             _ => Ok(()),
         }

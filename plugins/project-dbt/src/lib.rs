@@ -23,7 +23,8 @@ pub mod settings;
 pub mod yaml;
 
 use cofferdam_sdk::{
-    Context, Invocation, Outcome, Problem, Project, ProjectConfig, ProjectContext, Task, TaskFailure, TaskSpec,
+    Context, Invocation, Outcome, Problem, Project, ProjectConfig, ProjectContext, Task, TaskFailure,
+    TaskSpec,
 };
 
 /// The project loader.

@@ -35,7 +35,11 @@ impl Problems {
         if self.0.len() > PROBLEMS_MAX {
             let more = self.0.len() - PROBLEMS_MAX;
             self.0.truncate(PROBLEMS_MAX);
-            self.0.push(Problem { path: String::new(), line: 0, message: format!("and {more} more problems") });
+            self.0.push(Problem {
+                path: String::new(),
+                line: 0,
+                message: format!("and {more} more problems"),
+            });
         }
         self.0
     }

@@ -89,7 +89,12 @@ const IGNORED: [&str; 19] = [
 
 /// Reads the file. None where it has no usable name; the problem is then on the list.
 /// `given` are the variables of the build, which go over those of the file.
-pub fn read(path: &str, text: &str, given: &Map<String, Json>, problems: &mut Problems) -> Option<ProjectFile> {
+pub fn read(
+    path: &str,
+    text: &str,
+    given: &Map<String, Json>,
+    problems: &mut Problems,
+) -> Option<ProjectFile> {
     let tree = match yaml::parse(text) {
         Ok(tree) => tree,
         Err(why) => {
@@ -127,13 +132,28 @@ pub fn read(path: &str, text: &str, given: &Map<String, Json>, problems: &mut Pr
             "seeds" => file.seeds = reader.tree(node, &settings),
             "tests" | "data_tests" => file.tests = reader.tree(node, &settings),
             "on-run-start" | "on-run-end" if !node.is_null() && !node.items().is_empty() => {
-                reader.add(key.line, format!("`{}` is not supported; make its statement a task of its own", key.text));
+                reader.add(
+                    key.line,
+                    format!("`{}` is not supported; make its statement a task of its own", key.text),
+                );
             }
             "on-run-start" | "on-run-end" | "quoting" | "snapshots" | "unit_tests" | "saved-queries"
             | "semantic-models" => {}
             word if IGNORED.contains(&word) => {}
             word => {
-                let hint = crate::problem::did_you_mean(word, ["model-paths", "seed-paths", "test-paths", "macro-paths", "vars", "models", "seeds", "tests"]);
+                let hint = crate::problem::did_you_mean(
+                    word,
+                    [
+                        "model-paths",
+                        "seed-paths",
+                        "test-paths",
+                        "macro-paths",
+                        "vars",
+                        "models",
+                        "seeds",
+                        "tests",
+                    ],
+                );
                 reader.add(key.line, format!("`{word}` is not a key of a project file{hint}"));
             }
         }
@@ -162,7 +182,10 @@ impl Reader<'_> {
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && name.len() <= 64;
         if !good {
-            self.add(node.line, "the project's name is 1 to 64 letters, digits and `_`, and begins with a letter");
+            self.add(
+                node.line,
+                "the project's name is 1 to 64 letters, digits and `_`, and begins with a letter",
+            );
             return None;
         }
         Some(name.to_owned())
@@ -173,7 +196,9 @@ impl Reader<'_> {
         let mut folders = Vec::new();
         for item in items {
             match item.text().map(|text| text.trim_matches('/')) {
-                Some(text) if !text.is_empty() && text.split('/').all(|part| !matches!(part, "" | "." | "..")) => {
+                Some(text)
+                    if !text.is_empty() && text.split('/').all(|part| !matches!(part, "" | "." | "..")) =>
+                {
                     folders.push(text.to_owned());
                 }
                 _ => self.add(item.line, "a folder is a path inside the project, such as `models`"),
@@ -205,8 +230,15 @@ impl Reader<'_> {
         let mut tree = self.folder(node, settings);
         let own = tree.folders.remove(project);
         for name in tree.folders.keys().cloned().collect::<Vec<_>>() {
-            let line = node.entries().iter().find(|(key, _)| key.text == name).map_or(node.line, |(key, _)| key.line);
-            self.add(line, format!("`{name}` is not this project (`{project}`), and packages are not supported"));
+            let line = node
+                .entries()
+                .iter()
+                .find(|(key, _)| key.text == name)
+                .map_or(node.line, |(key, _)| key.line);
+            self.add(
+                line,
+                format!("`{name}` is not this project (`{project}`), and packages are not supported"),
+            );
         }
         if let Some(own) = own {
             tree.own.overlay(&own.own);
@@ -226,7 +258,8 @@ impl Reader<'_> {
             };
             match setting {
                 Some(setting) => {
-                    let set = settings.value(&value.to_json()).and_then(|value| tree.own.set(setting, &value));
+                    let set =
+                        settings.value(&value.to_json()).and_then(|value| tree.own.set(setting, &value));
                     if let Err(why) = set {
                         self.add(key.line, why);
                     }

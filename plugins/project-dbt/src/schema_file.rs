@@ -103,8 +103,17 @@ const TESTS: [&str; 4] = ["unique", "not_null", "accepted_values", "relationship
 /// Settings of a test that may stand beside its arguments.
 const TEST_SETTINGS: [&str; 4] = ["severity", "tags", "where", "enabled"];
 /// Entries of a schema file that do not change what is done.
-const LEFT_OUT: [&str; 9] =
-    ["analyses", "exposures", "functions", "groups", "macros", "metrics", "saved_queries", "semantic_models", "unit_tests"];
+const LEFT_OUT: [&str; 9] = [
+    "analyses",
+    "exposures",
+    "functions",
+    "groups",
+    "macros",
+    "metrics",
+    "saved_queries",
+    "semantic_models",
+    "unit_tests",
+];
 
 /// Reads a schema file.
 pub fn read(path: &str, text: &str, settings: &Settings<'_>, problems: &mut Problems) -> SchemaFile {
@@ -122,7 +131,9 @@ pub fn read(path: &str, text: &str, settings: &Settings<'_>, problems: &mut Prob
             "version" | "anchors" => {}
             "models" => file.models = reader.list(key, node, Reader::properties),
             "seeds" => file.seeds = reader.list(key, node, Reader::properties),
-            "sources" => file.sources = reader.list(key, node, Reader::source).into_iter().flatten().collect(),
+            "sources" => {
+                file.sources = reader.list(key, node, Reader::source).into_iter().flatten().collect()
+            }
             "snapshots" => reader.add(key.line, "snapshots are not supported; use an incremental model"),
             word if LEFT_OUT.contains(&word) => file.left_out.push(word.to_owned()),
             word => {
@@ -173,7 +184,10 @@ impl Reader<'_, '_> {
     fn source(&mut self, node: &Node) -> Option<Vec<SourceTable>> {
         let source = self.name(node, "this source")?;
         if let Some(database) = node.get("database").filter(|node| !node.is_null()) {
-            self.add(database.line, "`database` is not supported; a source lies in the gateway's own database");
+            self.add(
+                database.line,
+                "`database` is not supported; a source lies in the gateway's own database",
+            );
         }
         let schema = self.text(node, "schema").unwrap_or_else(|| source.clone());
         let config = self.config(node);
@@ -191,7 +205,15 @@ impl Reader<'_, '_> {
             let identifier = self.text(table, "identifier").unwrap_or_else(|| name.clone());
             let tests = self.tests_of(table);
             let (source, schema) = (source.clone(), schema.clone());
-            tables.push(SourceTable { source, table: name, line: table.line, schema, identifier, tags, tests });
+            tables.push(SourceTable {
+                source,
+                table: name,
+                line: table.line,
+                schema,
+                identifier,
+                tags,
+                tests,
+            });
         }
         Some(tables)
     }
@@ -306,14 +328,22 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn entry(&mut self, line: u32, word: &str, column: Option<(&str, bool)>, given: Given) -> Option<TestEntry> {
+    fn entry(
+        &mut self,
+        line: u32,
+        word: &str,
+        column: Option<(&str, bool)>,
+        given: Given,
+    ) -> Option<TestEntry> {
         let Given { config, name, arguments } = given;
         let mut taken = Arguments { arguments, line, word };
         let own_column = taken.take("column_name").and_then(|node| node.text().map(str::to_owned));
         let column = match (column, own_column) {
             (Some((name, quote)), _) => Ok((name.to_owned(), quote)),
             (None, Some(name)) => Ok((name, false)),
-            (None, None) => Err((line, format!("`{word}` stands under a column, or names it with `column_name`"))),
+            (None, None) => {
+                Err((line, format!("`{word}` stands under a column, or names it with `column_name`")))
+            }
         };
         let kind = match word {
             "unique" => Ok(TestKind::Unique),
@@ -361,7 +391,9 @@ impl Arguments<'_> {
     fn accepted_values(&mut self) -> Result<TestKind, (u32, String)> {
         let node = self.required("values")?;
         let values: Vec<Json> = node.items().iter().map(Node::to_json).collect();
-        if values.is_empty() || values.iter().any(|value| value.is_array() || value.is_object() || value.is_null()) {
+        if values.is_empty()
+            || values.iter().any(|value| value.is_array() || value.is_object() || value.is_null())
+        {
             return Err((node.line, "`values` is a list of words, numbers or booleans".to_owned()));
         }
         let quote = self.take("quote").is_none_or(|node| node.to_json() != Json::Bool(false));

@@ -47,7 +47,13 @@ impl Seed {
         column_types: &BTreeMap<String, String>,
     ) -> Result<Self, SeedError> {
         if bytes.len() > SEED_BYTES_MAX {
-            return Err(error(0, format!("the seed is larger than {} MiB; load it with a tool for bulk data", SEED_BYTES_MAX >> 20)));
+            return Err(error(
+                0,
+                format!(
+                    "the seed is larger than {} MiB; load it with a tool for bulk data",
+                    SEED_BYTES_MAX >> 20
+                ),
+            ));
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new()
@@ -57,7 +63,10 @@ impl Seed {
         let records = reader.records().collect::<Result<Vec<_>, _>>().map_err(|why| csv_error(&why))?;
         for name in column_types.keys() {
             if !header.iter().any(|column| column.eq_ignore_ascii_case(name)) {
-                return Err(error(1, format!("`column_types` names `{name}`, which is not a column of the seed")));
+                return Err(error(
+                    1,
+                    format!("`column_types` names `{name}`, which is not a column of the seed"),
+                ));
             }
         }
         let columns = header
@@ -102,7 +111,14 @@ impl Seed {
             .zip(record)
             .map(|(column, field)| {
                 value(&column.data_type, field).ok_or_else(|| {
-                    error(line, format!("`{field}` in column `{}` is not {}", column.name, describe(&column.data_type)))
+                    error(
+                        line,
+                        format!(
+                            "`{field}` in column `{}` is not {}",
+                            column.name,
+                            describe(&column.data_type)
+                        ),
+                    )
                 })
             })
             .collect()
@@ -134,8 +150,14 @@ fn is_null(field: &str) -> bool {
 
 /// The first type that every field has.
 fn infer<'a>(fields: impl Iterator<Item = &'a str>) -> DataType {
-    let mut possible =
-        vec![DataType::Int64, DataType::Float64, DataType::Date, DataType::Timestamp, DataType::TimestampUtc, DataType::Boolean];
+    let mut possible = vec![
+        DataType::Int64,
+        DataType::Float64,
+        DataType::Date,
+        DataType::Timestamp,
+        DataType::TimestampUtc,
+        DataType::Boolean,
+    ];
     for field in fields.filter(|field| !is_null(field)) {
         possible.retain(|data_type| value(data_type, field).is_some());
         if possible.is_empty() {
@@ -166,9 +188,9 @@ fn value(data_type: &DataType, field: &str) -> Option<Value> {
             Some(_) => None,
             None => Day::parse(trimmed).map(|day| Value::Text(format!("{}T00:00:00", day.iso()))),
         },
-        DataType::TimestampUtc => {
-            Moment::parse(trimmed).filter(|moment| moment.offset.is_some()).map(|moment| Value::Text(moment.iso()))
-        }
+        DataType::TimestampUtc => Moment::parse(trimmed)
+            .filter(|moment| moment.offset.is_some())
+            .map(|moment| Value::Text(moment.iso())),
         _ => Some(Value::Text(field.to_owned())),
     }
 }
@@ -178,7 +200,9 @@ fn number(field: &str) -> Option<f64> {
     let digits = field.trim_start_matches(['+', '-']);
     let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
     let shape = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
+        && digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
     if !shape || (whole && field.parse::<i64>().is_err()) {
         return None;
     }
@@ -190,12 +214,19 @@ fn named_type(name: &str) -> DataType {
     let lower = name.trim().to_ascii_lowercase();
     let (word, arguments) = lower.split_once('(').unwrap_or((lower.as_str(), ""));
     match word.trim() {
-        "int" | "integer" | "bigint" | "smallint" | "tinyint" | "int2" | "int4" | "int8" | "int64" => DataType::Int64,
-        "float" | "float4" | "float8" | "float64" | "real" | "double" | "double precision" => DataType::Float64,
+        "int" | "integer" | "bigint" | "smallint" | "tinyint" | "int2" | "int4" | "int8" | "int64" => {
+            DataType::Int64
+        }
+        "float" | "float4" | "float8" | "float64" | "real" | "double" | "double precision" => {
+            DataType::Float64
+        }
         "numeric" | "decimal" if !arguments.is_empty() => {
-            let mut digits = arguments.trim_end_matches(')').split(',').map(|digits| digits.trim().parse::<u8>().ok());
+            let mut digits =
+                arguments.trim_end_matches(')').split(',').map(|digits| digits.trim().parse::<u8>().ok());
             match (digits.next().flatten(), digits.next().flatten().unwrap_or(0)) {
-                (Some(precision @ 1..=76), scale) if scale <= precision => DataType::Decimal { precision, scale },
+                (Some(precision @ 1..=76), scale) if scale <= precision => {
+                    DataType::Decimal { precision, scale }
+                }
                 _ => DataType::Other(name.to_owned()),
             }
         }
@@ -302,7 +333,10 @@ i,n,b,d,t,u,x,e
     #[test]
     fn a_broken_row_is_named_with_its_line() {
         let why = parse("a,b\n1,2\n3\n").unwrap_err();
-        assert_eq!((why.line, why.to_string().as_str()), (3, "this row has 1 fields, the header names 2 columns"));
+        assert_eq!(
+            (why.line, why.to_string().as_str()),
+            (3, "this row has 1 fields, the header names 2 columns")
+        );
         assert_eq!(Seed::parse(b"a\n1\n\xff\n", None, &BTreeMap::new()).unwrap_err().line, 3);
         assert!(parse("").is_err());
         assert!(parse("a,A\n1,2\n").is_err());

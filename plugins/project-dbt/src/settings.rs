@@ -137,19 +137,22 @@ pub struct References {
 ///
 /// # Errors
 /// With a sentence where one is longer than the contract allows.
-pub fn write(node: &NodeSettings, references: &References, vars: &Map<String, Json>) -> Result<Vec<Argument>, String> {
-    let arguments = [
-        Argument::new("node", node),
-        Argument::new("references", references),
-        Argument::new("vars", vars),
-    ]
-    .into_iter()
-    .collect::<Result<Vec<_>, _>>()
-    .map_err(|why| why.to_string())?;
+pub fn write(
+    node: &NodeSettings,
+    references: &References,
+    vars: &Map<String, Json>,
+) -> Result<Vec<Argument>, String> {
+    let arguments =
+        [Argument::new("node", node), Argument::new("references", references), Argument::new("vars", vars)]
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|why| why.to_string())?;
     match arguments.iter().find(|argument| argument.json.len() > SETTING_BYTES_MAX) {
-        Some(argument) => {
-            Err(format!("the setting `{}` of this node is longer than {} KiB", argument.name, SETTING_BYTES_MAX >> 10))
-        }
+        Some(argument) => Err(format!(
+            "the setting `{}` of this node is longer than {} KiB",
+            argument.name,
+            SETTING_BYTES_MAX >> 10
+        )),
         None => Ok(arguments),
     }
 }
@@ -189,7 +192,9 @@ pub fn read(invocation: &Invocation) -> Result<Attempt, TaskFailure> {
                 let hint = crate::problem::did_you_mean(name, vars.keys().map(String::as_str));
                 return Err(TaskFailure::permanent(
                     crate::codes::ARGUMENT,
-                    format!("`{name}` is not a variable of the project{hint}; declare it under `vars` in dbt_project.yml"),
+                    format!(
+                        "`{name}` is not a variable of the project{hint}; declare it under `vars` in dbt_project.yml"
+                    ),
                 ));
             }
         }

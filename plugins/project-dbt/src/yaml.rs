@@ -104,9 +104,9 @@ impl Node {
         match &self.kind {
             Kind::Scalar(value) => value.clone(),
             Kind::List(items) => Json::Array(items.iter().map(Node::to_json).collect()),
-            Kind::Map(entries) => {
-                Json::Object(entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect::<Map<_, _>>())
-            }
+            Kind::Map(entries) => Json::Object(
+                entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect::<Map<_, _>>(),
+            ),
         }
     }
 
@@ -161,7 +161,9 @@ impl<'a> Composer<'a> {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(document),
                 (Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _) => {}
-                (_, line) if seen => return Err(error(line, "a file holds one YAML document, here a second one begins")),
+                (_, line) if seen => {
+                    return Err(error(line, "a file holds one YAML document, here a second one begins"));
+                }
                 (event, line) => {
                     seen = true;
                     document = self.node(event, line)?;
@@ -191,7 +193,10 @@ impl<'a> Composer<'a> {
             Event::Scalar(text, style, anchor, _) => {
                 self.spend(line, (1, text.len()))?;
                 let plain = style == ScalarStyle::Plain;
-                (Kind::Scalar(if plain { plain_scalar(&text) } else { Json::String(text.into_owned()) }), anchor)
+                (
+                    Kind::Scalar(if plain { plain_scalar(&text) } else { Json::String(text.into_owned()) }),
+                    anchor,
+                )
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.spend(line, (1, 0))?;

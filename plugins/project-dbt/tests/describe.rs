@@ -4,7 +4,8 @@ use cofferdam_project_dbt::DbtProject;
 use cofferdam_sdk::testing::MemoryHost;
 use cofferdam_sdk::{Argument, Level, Problem, Project, ProjectConfig, TaskSpec};
 
-const PROJECT: &str = "name: shop\nmodels:\n  shop:\n    +materialized: table\n    marts:\n      +schema: marts\n";
+const PROJECT: &str =
+    "name: shop\nmodels:\n  shop:\n    +materialized: table\n    marts:\n      +schema: marts\n";
 
 fn host(files: &[(&str, &str)]) -> MemoryHost {
     files.iter().fold(MemoryHost::new(), |host, (path, text)| host.file(path, *text))
@@ -28,7 +29,11 @@ fn problems(files: &[(&str, &str)]) -> String {
 
 fn graph(files: &[(&str, &str)]) -> String {
     let tasks = describe(files).unwrap_or_else(|list| panic!("{list:#?}"));
-    tasks.iter().map(|task| format!("{} <- {}", task.id, task.needs.join(", "))).collect::<Vec<_>>().join("\n")
+    tasks
+        .iter()
+        .map(|task| format!("{} <- {}", task.id, task.needs.join(", ")))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -36,20 +41,44 @@ fn every_problem_is_reported_at_once_with_its_place() {
     let files = [
         ("models/a.sql", "select 1\nfrom {{ ref('stg_order') }}"),
         ("models/stg_orders.sql", "select {{ 1 + }}\n"),
-        ("models/sub/b.sql", "{{ config(\n    materialized='incremental', incremental_strategy='merge'\n) }}\nselect 1"),
+        (
+            "models/sub/b.sql",
+            "{{ config(\n    materialized='incremental', incremental_strategy='merge'\n) }}\nselect 1",
+        ),
         ("models/c.sql", "select * from {{ source('raw', 'orders') }}"),
         ("models/d.py", "def model(): pass"),
         ("models/e f.sql", "select 1"),
         ("models/one/g.sql", "select 1"),
         ("models/two/g.sql", "select 2"),
         ("models/h.sql", "select {{ nope(1) }}"),
-        ("models/marts/schema.yml", "models:\n  - name: aa\n    columns:\n      - name: id\n        tests: [uniqe, {accepted_values: {}}]\n  - name: a\n    columns:\n      - name: id\n        tests:\n          - relationships:\n              to: ref('gone')\n              field: id\n"),
+        (
+            "models/marts/schema.yml",
+            "models:\n  - name: aa\n    columns:\n      - name: id\n        tests: [uniqe, {accepted_values: {}}]\n  - name: a\n    columns:\n      - name: id\n        tests:\n          - relationships:\n              to: ref('gone')\n              field: id\n",
+        ),
         ("models/broken.yml", "models:\n  - name: [x\n"),
         ("seeds/s.csv", "a,b\n1,2\n3\n"),
         ("snapshots/s.sql", "{% snapshot s %}{% endsnapshot %}"),
         ("macros/m.sql", "\n{% macro m() %}{% if %}{% endmacro %}\n{% macro ref(x) %}{% endmacro %}"),
     ];
-    insta::assert_snapshot!(problems(&files), @"");
+    insta::assert_snapshot!(problems(&files), @r#"
+macros/m.sql:2: the Jinja cannot be read: unexpected end of block
+macros/m.sql:3: `ref` is a function of dbt's Jinja; give the macro another name
+models/a.sql:2: `ref('stg_order')` leads nowhere: there is no model or seed of this name; did you mean `stg_orders`?
+models/broken.yml:2: unclosed bracket '['
+models/c.sql:1: `source('raw', 'orders')` leads nowhere: no schema file describes it
+models/d.py: models in Python are not supported; write it in SQL
+models/e f.sql: `e f` cannot name a node; use 1 to 100 letters, digits and `_`
+models/h.sql:1: `nope` is not a macro of this project, nor a function of dbt's Jinja that is supported
+models/marts/schema.yml:2: there is no model `aa` to describe; did you mean `a`?
+models/marts/schema.yml:5: `accepted_values` needs the argument `values`
+models/marts/schema.yml:5: the test `uniqe` is not one of unique, not_null, accepted_values and relationships, which are supported beside singular tests; did you mean `unique`?
+models/marts/schema.yml:10: `ref('gone')` leads nowhere: there is no model or seed of this name
+models/stg_orders.sql:1: the Jinja cannot be read: unexpected end of variable block
+models/sub/b.sql:2: this `incremental_strategy` needs a `unique_key`; name the columns, or use `append`
+models/two/g.sql: `g` is the name of models/one/g.sql already; names of models and seeds are used once
+seeds/s.csv:3: this row has 1 fields, the header names 2 columns
+snapshots/s.sql: snapshots are not supported; use an incremental model
+"#);
 }
 
 #[test]
@@ -76,7 +105,10 @@ fn hostile_files_get_clear_errors() {
     let files = [
         ("macros/m.sql", "{% macro f(n) %}{{ g(n) }}{% endmacro %}{% macro g(n) %}{{ f(n) }}{% endmacro %}"),
         ("models/deep.sql", "{{ f(1) }}"),
-        ("models/long.sql", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}select 1"),
+        (
+            "models/long.sql",
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}select 1",
+        ),
         ("models/chain.sql", &format!("select {{{{ {}1 }}}}", "not ".repeat(9_000))),
         ("models/bomb.yml", &bomb),
         ("models/env.sql", "select '{{ env_var('SECRET') }}'"),
@@ -97,13 +129,18 @@ fn a_missing_or_broken_project_file_is_one_problem() {
     let config = || ProjectConfig { root: "warehouse".into(), gateway: "wh".into(), vars: Vec::new() };
     let missing = describe_in(&host(&[]), config()).unwrap_err();
     insta::assert_snapshot!(missing[0], @"warehouse/dbt_project.yml: a project in dbt's format has this file at its root: the release has no file `warehouse/dbt_project.yml`");
-    let broken = describe_in(&host(&[("warehouse/dbt_project.yml", "name: shop\n  models: 1\n")]), config()).unwrap_err();
+    let broken = describe_in(&host(&[("warehouse/dbt_project.yml", "name: shop\n  models: 1\n")]), config())
+        .unwrap_err();
     insta::assert_snapshot!(broken[0], @"warehouse/dbt_project.yml:2: mapping values are not allowed in this context");
 }
 
 #[test]
 fn a_project_in_a_folder_knows_its_files_by_their_full_path() {
-    let files = [("warehouse/dbt_project.yml", PROJECT), ("warehouse/models/a.sql", "select 1"), ("models/other.sql", "{{")];
+    let files = [
+        ("warehouse/dbt_project.yml", PROJECT),
+        ("warehouse/models/a.sql", "select 1"),
+        ("models/other.sql", "{{"),
+    ];
     let config = ProjectConfig { root: "warehouse".into(), gateway: "wh".into(), vars: Vec::new() };
     let tasks = describe_in(&host(&files), config).unwrap();
     assert_eq!(tasks.iter().map(|task| task.path.as_str()).collect::<Vec<_>>(), ["warehouse/models/a.sql"]);
@@ -156,7 +193,10 @@ test.shop.source_not_null_erp_orders_id: read reads ["raw.orders_v2"] writes []
 fn names_behind_is_incremental_and_settings_by_place_are_found() {
     let files = [
         ("models/late.sql", "select 1 as id"),
-        ("models/marts/a.sql", "{{ config(materialized='incremental', unique_key='id', tags='own') }}select 1 as id {% if is_incremental() %}from {{ ref('late') }}{% endif %}"),
+        (
+            "models/marts/a.sql",
+            "{{ config(materialized='incremental', unique_key='id', tags='own') }}select 1 as id {% if is_incremental() %}from {{ ref('late') }}{% endif %}",
+        ),
         ("models/marts/schema.yml", "models:\n  - name: a\n    config: {tags: [said], alias: aa}\n"),
     ];
     insta::assert_snapshot!(graph(&files), @r#"
@@ -174,14 +214,17 @@ model.shop.late <-
 fn a_disabled_model_is_left_out_and_may_not_be_read() {
     let off = ("models/unused.sql", "{{ config(enabled=false) }}select 1");
     let said = ("models/s.yml", "models:\n  - name: unused\n    columns: [{name: id, tests: [unique]}]\n");
-    insta::assert_snapshot!(graph(&[off, said, ("models/a.sql", "select 1")]), @"");
-    insta::assert_snapshot!(problems(&[off, said, ("models/a.sql", "select * from {{ ref('unused') }}")]), @"");
+    insta::assert_snapshot!(graph(&[off, said, ("models/a.sql", "select 1")]), @"model.shop.a <-");
+    insta::assert_snapshot!(problems(&[off, said, ("models/a.sql", "select * from {{ ref('unused') }}")]), @"models/a.sql:1: `ref('unused')` leads to models/unused.sql, which is disabled");
 }
 
 #[test]
 fn variables_of_the_build_go_over_those_of_the_project() {
     let files = [
-        ("dbt_project.yml", "name: shop\nvars: {on: false}\nmodels: {shop: {+enabled: \"{{ var('on') }}\"}}\n"),
+        (
+            "dbt_project.yml",
+            "name: shop\nvars: {on: false}\nmodels: {shop: {+enabled: \"{{ var('on') }}\"}}\n",
+        ),
         ("models/a.sql", "select 1"),
     ];
     let config = |json: Option<&str>| ProjectConfig {
@@ -202,8 +245,12 @@ fn what_is_left_out_is_said() {
     ];
     let host = host(&files);
     describe_in(&host, ProjectConfig::default()).unwrap();
-    let warned: Vec<String> =
-        host.log_lines().into_iter().filter(|(level, _)| *level == Level::Warn).map(|(_, line)| line).collect();
+    let warned: Vec<String> = host
+        .log_lines()
+        .into_iter()
+        .filter(|(level, _)| *level == Level::Warn)
+        .map(|(_, line)| line)
+        .collect();
     insta::assert_snapshot!(warned.join("\n"), @r#"
 packages.yml is left out: packages are not supported
 models/s.yml: `unit_tests` is left out; it is not supported

@@ -3,20 +3,23 @@
 use cofferdam_project_dbt::{DbtProject, DbtTask};
 use cofferdam_sdk::testing::MemoryHost;
 use cofferdam_sdk::{
-    Argument, Column, DataType, Detail, Failure, FailureKind, Invocation, Level, Outcome, Project, ProjectConfig,
-    Relation, RelationKind, Table, Task, TaskFailure,
+    Argument, Column, DataType, Detail, Failure, FailureKind, Invocation, Level, Outcome, Project,
+    ProjectConfig, Relation, RelationKind, Table, Task, TaskFailure,
 };
 
 const PROJECT: &str = "name: shop\nvars: {through: '2013-01-14'}\nmodels:\n  shop:\n    +schema: marts\nseeds: {shop: {+schema: raw}}\n";
 
 fn host(files: &[(&str, &str)]) -> MemoryHost {
-    files.iter().fold(MemoryHost::new().file("dbt_project.yml", PROJECT), |host, (path, text)| host.file(path, *text))
+    files
+        .iter()
+        .fold(MemoryHost::new().file("dbt_project.yml", PROJECT), |host, (path, text)| host.file(path, *text))
 }
 
 /// The invocation that a release of these files would lead to.
 fn invocation(host: &MemoryHost, id: &str) -> Invocation {
     let config = ProjectConfig { gateway: "wh".into(), ..ProjectConfig::default() };
-    let tasks = DbtProject::describe(&host.project_context(), config).unwrap_or_else(|list| panic!("{list:#?}"));
+    let tasks =
+        DbtProject::describe(&host.project_context(), config).unwrap_or_else(|list| panic!("{list:#?}"));
     let task = tasks.into_iter().find(|task| task.id == id).unwrap_or_else(|| panic!("no task {id}"));
     Invocation {
         task: task.id,
@@ -30,8 +33,10 @@ fn invocation(host: &MemoryHost, id: &str) -> Invocation {
 
 fn run(host: &MemoryHost, id: &str, arguments: &[(&str, &str)]) -> Result<Outcome, TaskFailure> {
     let mut invocation = invocation(host, id);
-    invocation.arguments =
-        arguments.iter().map(|(name, json)| Argument { name: (*name).into(), json: (*json).into() }).collect();
+    invocation.arguments = arguments
+        .iter()
+        .map(|(name, json)| Argument { name: (*name).into(), json: (*json).into() })
+        .collect();
     DbtTask::run(&host.context(), invocation)
 }
 
@@ -63,7 +68,11 @@ fn a_view_in_the_way_of_an_incremental_model_is_replaced() {
     let days = Relation::new("marts", "days");
     let host = host(&[RAW, ("models/days.sql", DAYS)]).relation(days, RelationKind::View, Vec::new());
     run(&host, "model.shop.days", &[]).unwrap();
-    assert!(host.done().iter().any(|line| line.starts_with("create table marts.days as")), "{:?}", host.done());
+    assert!(
+        host.done().iter().any(|line| line.starts_with("create table marts.days as")),
+        "{:?}",
+        host.done()
+    );
 }
 
 #[test]
@@ -88,15 +97,22 @@ fn an_attempt_reads_its_own_file_and_its_macros_only() {
         .file("macros/m.sql", "{% macro one() %}{{ two() }}{% endmacro %}")
         .file("macros/n.sql", "{% macro two() %}2{% endmacro %}");
     DbtTask::run(&own.context(), invocation).unwrap();
-    assert!(own.done().contains(&"create view marts.a as select 2 from \"marts\".\"raw_days\"".to_owned()), "{:?}", own.done());
+    assert!(
+        own.done().contains(&"create view marts.a as select 2 from \"marts\".\"raw_days\"".to_owned()),
+        "{:?}",
+        own.done()
+    );
 }
 
 #[test]
 fn a_broken_model_fails_with_its_name_file_and_line() {
     let select = "select\n    dya\nfrom x";
     let syntax = Failure::Invalid(Detail { code: "CD0301".into(), message: "no such column: dya".into() });
-    let host = host(&[("models/bad.sql", select), ("models/late.sql", "select 1\n{% if execute %}{{ run_query('x') }}{% endif %}")])
-        .fail(&format!("create view marts.bad as {select}"), syntax);
+    let host = host(&[
+        ("models/bad.sql", select),
+        ("models/late.sql", "select 1\n{% if execute %}{{ run_query('x') }}{% endif %}"),
+    ])
+    .fail(&format!("create view marts.bad as {select}"), syntax);
     let why = run(&host, "model.shop.bad", &[]).unwrap_err();
     assert_eq!(why.kind, FailureKind::Permanent);
     insta::assert_snapshot!(why, @"CD0301: model `bad` (models/bad.sql:2): no such column: dya");
@@ -112,7 +128,10 @@ fn a_busy_warehouse_is_a_transient_failure() {
 
 #[test]
 fn a_seed_goes_through_the_bulk_load() {
-    let host = host(&[("seeds/rates.csv", "day,rate,code\n2013-01-01,1.5,007\n2013-01-02,,8\n"), ("seeds/s.yml", "seeds: [{name: rates, config: {column_types: {code: text}}}]")]);
+    let host = host(&[
+        ("seeds/rates.csv", "day,rate,code\n2013-01-01,1.5,007\n2013-01-02,,8\n"),
+        ("seeds/s.yml", "seeds: [{name: rates, config: {column_types: {code: text}}}]"),
+    ]);
     let outcome = run(&host, "seed.shop.rates", &[]).unwrap();
     assert_eq!(outcome, Outcome { rows_affected: Some(2), summary: "raw.rates: seed of 2 rows".into() });
     insta::assert_snapshot!(host.done().join("\n"), @r#"
@@ -153,7 +172,8 @@ fn a_test_that_finds_nothing_passes() {
 
 #[test]
 fn a_test_of_severity_warn_passes_and_says_so() {
-    let select = "select day from (select * from \"marts\".\"raw_days\" where day > 1) as checked where day is null";
+    let select =
+        "select day from (select * from \"marts\".\"raw_days\" where day > 1) as checked where day is null";
     let host = counting(select, 1);
     let outcome = run(&host, "test.shop.not_null_raw_days_day", &[]).unwrap();
     assert_eq!(outcome.summary, "not_null_raw_days_day: warning, 1 row");

@@ -1,6 +1,6 @@
 //! The example project, run node by node on a real SQLite through the SQLite adapter.
 
-#[allow(dead_code, reason = "the adapter's own tests use the rest")]
+#[allow(dead_code, unreachable_pub, reason = "the adapter's own tests use the rest")]
 #[path = "../../adapter-sqlite/tests/host/mod.rs"]
 mod host;
 
@@ -11,8 +11,8 @@ use cofferdam_adapter_sqlite::Sqlite;
 use cofferdam_project_dbt::{DbtProject, DbtTask};
 use cofferdam_sdk::testing::MemoryHost;
 use cofferdam_sdk::{
-    Access, Adapter, Argument, Connection, Context, Failure, Invocation, Project, ProjectConfig, Task, TaskSpec,
-    Warehouse,
+    Access, Adapter, Argument, Connection, Context, Failure, Invocation, Project, ProjectConfig, Task,
+    TaskSpec, Warehouse,
 };
 use host::Database;
 
@@ -32,7 +32,8 @@ struct House {
 }
 
 fn files(root: &Path, folder: &Path, host: MemoryHost) -> MemoryHost {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     entries.into_iter().fold(host, |host, path| {
         if path.is_dir() {
@@ -51,7 +52,8 @@ impl House {
 
     fn of(files: MemoryHost) -> Self {
         let config = ProjectConfig { gateway: "wh".into(), ..ProjectConfig::default() };
-        let tasks = DbtProject::describe(&files.project_context(), config).unwrap_or_else(|list| panic!("{list:#?}"));
+        let tasks =
+            DbtProject::describe(&files.project_context(), config).unwrap_or_else(|list| panic!("{list:#?}"));
         let database = Database::new();
         database.setup("ATTACH ':memory:' AS raw; ATTACH ':memory:' AS intermediate;");
         Self { files, tasks, gateway: Gateway(database) }
@@ -63,8 +65,9 @@ impl House {
         let mut succeeded: BTreeSet<&str> = BTreeSet::new();
         let mut waiting: Vec<&TaskSpec> = self.tasks.iter().collect();
         loop {
-            let (ready, rest): (Vec<_>, Vec<_>) =
-                waiting.into_iter().partition(|task| task.needs.iter().all(|id| succeeded.contains(id.as_str())));
+            let (ready, rest): (Vec<_>, Vec<_>) = waiting
+                .into_iter()
+                .partition(|task| task.needs.iter().all(|id| succeeded.contains(id.as_str())));
             if ready.is_empty() {
                 lines.extend(rest.iter().map(|task| format!("{}: skipped", task.id)));
                 return lines;
@@ -107,20 +110,79 @@ impl House {
 #[test]
 fn the_example_runs_and_a_second_run_does_less() {
     let house = House::flights();
-    insta::assert_snapshot!(house.run(&[]).join("\n"), @"");
+    insta::assert_snapshot!(house.run(&[]).join("\n"), @r#"
+raw.airlines: seed of 16 rows
+raw.airports: seed of 93 rows
+raw.flights: seed of 18226 rows
+raw.planes: seed of 2440 rows
+raw.weather: seed of 1506 rows
+staging.stg_weather: table of 1506 rows
+not_null_airlines_carrier: passed
+not_null_airports_faa: passed
+not_null_flights_carrier: passed
+not_null_flights_flight_date: passed
+unique_airlines_carrier: passed
+unique_airports_faa: passed
+unique_planes_tail_number: passed
+staging.stg_airlines: table of 16 rows
+staging.stg_airports: table of 93 rows
+staging.stg_flights: table of 18226 rows
+staging.stg_planes: table of 2440 rows
+accepted_values_stg_flights_origin__EWR__JFK__LGA: passed
+accepted_values_stg_planes_engine_kind__turbine__piston__other: passed
+not_null_stg_flights_flight_id: passed
+relationships_stg_flights_carrier__carrier__ref_stg_airlines_: passed
+relationships_stg_flights_dest__airport__ref_stg_airports_: warning, 478 rows
+unique_stg_flights_flight_id: passed
+intermediate.int_flights: table of 12208 rows
+accepted_values_int_flights_outcome__on_time__late__diverted__cancelled: passed
+not_null_int_flights_flight_id: passed
+unique_int_flights_flight_id: passed
+marts.daily_carriers: table of 206 rows
+marts.delay_report: table of 0 rows
+intermediate.int_aircraft_days: table of 9193 rows
+intermediate.int_flight_weather: table of 12208 rows
+marts.routes: table of 186 rows
+marts.aircraft: table of 2621 rows
+daily_carriers_count_every_flight: passed
+not_null_daily_carriers_flight_date: passed
+not_null_daily_carriers_flights: passed
+relationships_int_flight_weather_flight_id__flight_id__ref_int_flights_: passed
+relationships_routes_origin__airport__ref_stg_airports_: passed
+unique_int_flight_weather_flight_id: passed
+marts.carriers: table of 15 rows
+marts.weather_delays: table of 9 rows
+not_null_aircraft_tail_number: passed
+unique_aircraft_tail_number: passed
+not_null_carriers_carrier: passed
+unique_carriers_carrier: passed
+marts.carrier_ranking: view
+"#);
     let counts = "select (select count(*) from intermediate.int_flights), (select count(*) from marts.daily_carriers), (select sum(flights) from marts.daily_carriers), (select max(flight_date) from marts.daily_carriers)";
-    insta::assert_snapshot!(house.text(counts), @"");
+    insta::assert_snapshot!(house.text(counts), @"12208|206|12208|2013-01-14");
 
     let incremental = |lines: Vec<String>| {
         let names = ["int_flights:", "int_flight_weather:", "daily_carriers:"];
-        lines.into_iter().filter(|line| names.iter().any(|name| line.contains(name))).collect::<Vec<_>>().join("\n")
+        lines
+            .into_iter()
+            .filter(|line| names.iter().any(|name| line.contains(name)))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
-    insta::assert_snapshot!(incremental(house.run(&[])), @"");
-    insta::assert_snapshot!(house.text(counts), @"");
+    insta::assert_snapshot!(incremental(house.run(&[])), @r#"
+intermediate.int_flights: nothing new
+marts.daily_carriers: nothing new
+intermediate.int_flight_weather: nothing new
+"#);
+    insta::assert_snapshot!(house.text(counts), @"12208|206|12208|2013-01-14");
 
-    insta::assert_snapshot!(incremental(house.run(&[("through", "\"2013-01-21\"")])), @"");
-    insta::assert_snapshot!(house.text(counts), @"");
-    insta::assert_snapshot!(house.text("select place, carrier_name, flights, on_time_percent from marts.carrier_ranking order by place limit 3"), @"");
+    insta::assert_snapshot!(incremental(house.run(&[("through", "\"2013-01-21\"")])), @r#"
+intermediate.int_flights: 6018 rows put in place by key
+marts.daily_carriers: 104 rows merged by key
+intermediate.int_flight_weather: 6018 rows put in place by key
+"#);
+    insta::assert_snapshot!(house.text(counts), @"18226|310|18226|2013-01-21");
+    insta::assert_snapshot!(house.text("select place, carrier_name, flights, on_time_percent from marts.carrier_ranking order by place limit 3"), @"1|Virgin America|219|95.4; 2|Delta Air Lines Inc.|2493|89.5; 3|AirTran Airways Corporation|221|87.8");
 }
 
 #[test]
@@ -138,5 +200,18 @@ fn a_broken_model_and_a_failing_test_skip_what_stands_on_them() {
         .into_iter()
         .fold(MemoryHost::new(), |host, (path, text)| host.file(path, text)),
     );
-    insta::assert_snapshot!(house.run(&[]).join("\n"), @"");
+    insta::assert_snapshot!(house.run(&[]).join("\n"), @r#"
+model.shop.broken: CD0301: model `broken` (models/broken.sql:3): no such column: twoo in SELECT * FROM (
+select
+    1 as one,
+    twoo
+from (select 2 as two)
+) LIMIT 0 at offset 41
+marts.fine: table of 1 row
+raw.days: seed of 2 rows
+not_null_days_day: passed
+test.shop.unique_days_id: CD0922: test `unique_days_id` (seeds/s.yml:1) found 1 row; the statement stands in the log at level debug
+model.shop.on_broken: skipped
+model.shop.on_failed_test: skipped
+"#);
 }

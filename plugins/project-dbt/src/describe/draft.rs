@@ -129,7 +129,11 @@ fn relation(build: &mut Build<'_>, path: &str, name: &str, config: &Config) -> R
     );
     for word in [&relation.0, &relation.1] {
         if !names::is_name(word) {
-            build.problems.add(path, 0, format!("`{word}` cannot name a schema or relation; use letters, digits and `_`"));
+            build.problems.add(
+                path,
+                0,
+                format!("`{word}` cannot name a schema or relation; use letters, digits and `_`"),
+            );
         }
     }
     relation
@@ -170,7 +174,11 @@ fn template(build: &mut Build<'_>, file: &TextFile, base: Config) -> Option<Draf
     draft.enabled = draft.config.enabled != Some(false);
     draft.relation = relation(build, &file.path, &draft.name, &draft.config);
     if let Err(why) = draft.config.check() {
-        build.problems.add(&file.path, line_with(&file.text, "unique_key").max(line_with(&file.text, "incremental_strategy")), why);
+        build.problems.add(
+            &file.path,
+            line_with(&file.text, "unique_key").max(line_with(&file.text, "incremental_strategy")),
+            why,
+        );
     }
     Some(draft)
 }
@@ -213,7 +221,8 @@ fn seed(build: &mut Build<'_>, file: &SeedFile, config: Config) -> Option<Draft>
 
 /// Reads a seed once, so that a broken row is found when the release is built.
 fn sound_seed(build: &mut Build<'_>, path: &str, config: &Config) -> bool {
-    let size = build.cx.files.list(path).ok().and_then(|files| files.first().map(|file| file.size)).unwrap_or(0);
+    let size =
+        build.cx.files.list(path).ok().and_then(|files| files.first().map(|file| file.size)).unwrap_or(0);
     if size > SEED_BYTES_MAX as u64 {
         build.problems.add(path, 0, format!("the seed is larger than {} MiB", SEED_BYTES_MAX >> 20));
         return false;
@@ -235,5 +244,7 @@ fn sound_seed(build: &mut Build<'_>, path: &str, config: &Config) -> bool {
 
 /// The first line that holds a word; 0 where none does.
 pub(super) fn line_with(text: &str, word: &str) -> u32 {
-    text.lines().position(|line| line.contains(word)).map_or(0, |at| u32::try_from(at + 1).unwrap_or(u32::MAX))
+    text.lines()
+        .position(|line| line.contains(word))
+        .map_or(0, |at| u32::try_from(at + 1).unwrap_or(u32::MAX))
 }

@@ -35,7 +35,8 @@ pub(super) fn needs(graph: &Graph) -> Vec<Vec<String>> {
         if !node.is_test() {
             let mine = ancestors.get(node.id.as_str()).unwrap_or(&none);
             for (test, tested) in &blocking {
-                let waited_for = |id: &String| ancestors.get(id.as_str()).is_some_and(|theirs| tested.is_subset(theirs));
+                let waited_for =
+                    |id: &String| ancestors.get(id.as_str()).is_some_and(|theirs| tested.is_subset(theirs));
                 if tested.is_subset(mine) && !node.depends.iter().any(waited_for) {
                     needs.insert((*test).to_owned());
                 }
@@ -83,7 +84,8 @@ pub(super) fn refuse_cycles(build: &mut Build<'_>, graph: &Graph) {
         .map(|node| (node.id.as_str(), node.depends.iter().map(String::as_str).collect()))
         .collect();
     while let Some(circle) = circle(&mut edges) {
-        let path = graph.nodes.iter().find(|node| node.id == circle[0]).map_or("", |node| &node.settings.path);
+        let path =
+            graph.nodes.iter().find(|node| node.id == circle[0]).map_or("", |node| &node.settings.path);
         let mut names: Vec<&str> = circle.iter().map(|id| id.rsplit('.').next().unwrap_or(id)).collect();
         names.push(names[0]);
         let why = format!("the models read one another in a circle: {}", names.join(" reads "));
@@ -110,7 +112,8 @@ fn circle(edges: &mut BTreeMap<&str, BTreeSet<&str>>) -> Option<Vec<String>> {
         let next = *edges.get(here)?.iter().find(|id| edges.contains_key(*id))?;
         if let Some(start) = walk.iter().position(|id| *id == next) {
             let mut circle: Vec<String> = walk[start..].iter().map(|id| (*id).to_owned()).collect();
-            let smallest = circle.iter().enumerate().min_by_key(|(_, id)| (*id).clone()).map_or(0, |(at, _)| at);
+            let smallest =
+                circle.iter().enumerate().min_by_key(|(_, id)| (*id).clone()).map_or(0, |(at, _)| at);
             circle.rotate_left(smallest);
             return Some(circle);
         }

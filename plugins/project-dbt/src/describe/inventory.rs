@@ -58,7 +58,11 @@ impl Inventory {
         let files = match build.cx.files.list(&prefix) {
             Ok(files) => files,
             Err(why) => {
-                build.problems.add(root, 0, format!("the project's files cannot be listed: {}", why.detail().message));
+                build.problems.add(
+                    root,
+                    0,
+                    format!("the project's files cannot be listed: {}", why.detail().message),
+                );
                 return inventory;
             }
         };
@@ -84,12 +88,18 @@ impl Inventory {
         let path = file.path.clone();
         match (folder, extension) {
             (Folder::Seeds, "csv") => self.seeds.push(SeedFile { path, parts }),
-            (Folder::Models, "py") => build.problems.add(&path, 0, "models in Python are not supported; write it in SQL"),
+            (Folder::Models, "py") => {
+                build.problems.add(&path, 0, "models in Python are not supported; write it in SQL")
+            }
             (Folder::Snapshots, "sql") => {
                 build.problems.add(&path, 0, "snapshots are not supported; use an incremental model");
             }
             (Folder::Tests, "sql") if parts.first().is_some_and(|part| part == "generic") => {
-                build.problems.add(&path, 0, "generic tests of one's own are not supported; write a singular test");
+                build.problems.add(
+                    &path,
+                    0,
+                    "generic tests of one's own are not supported; write a singular test",
+                );
             }
             (Folder::Macros, "yml" | "yaml") => {}
             (_, "sql" | "yml" | "yaml") => {
@@ -118,8 +128,10 @@ fn folders(build: &Build<'_>) -> Vec<(String, Folder)> {
         (&project.macro_paths, Folder::Macros),
         (&project.snapshot_paths, Folder::Snapshots),
     ];
-    let mut folders: Vec<(String, Folder)> =
-        kinds.into_iter().flat_map(|(paths, kind)| paths.iter().map(move |path| (path.clone(), kind))).collect();
+    let mut folders: Vec<(String, Folder)> = kinds
+        .into_iter()
+        .flat_map(|(paths, kind)| paths.iter().map(move |path| (path.clone(), kind)))
+        .collect();
     folders.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
     folders
 }

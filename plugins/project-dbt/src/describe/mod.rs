@@ -38,7 +38,10 @@ pub(crate) struct Build<'a> {
 ///
 /// # Errors
 /// With everything that is wrong with it.
-pub(crate) fn describe(cx: &ProjectContext<'_>, config: &ProjectConfig) -> Result<Vec<TaskSpec>, Vec<Problem>> {
+pub(crate) fn describe(
+    cx: &ProjectContext<'_>,
+    config: &ProjectConfig,
+) -> Result<Vec<TaskSpec>, Vec<Problem>> {
     let mut problems = Problems::default();
     let root = config.root.trim_matches('/');
     let vars = given_vars(config, &mut problems);
@@ -46,7 +49,11 @@ pub(crate) fn describe(cx: &ProjectContext<'_>, config: &ProjectConfig) -> Resul
     let text = match cx.files.read_text(&path) {
         Ok(text) => text,
         Err(why) => {
-            problems.add(&path, 0, format!("a project in dbt's format has this file at its root: {}", why.detail().message));
+            problems.add(
+                &path,
+                0,
+                format!("a project in dbt's format has this file at its root: {}", why.detail().message),
+            );
             return Err(problems.into_list());
         }
     };
@@ -72,7 +79,11 @@ fn given_vars(config: &ProjectConfig, problems: &mut Problems) -> Map<String, Js
             Ok(value) => {
                 vars.insert(argument.name.clone(), value);
             }
-            Err(why) => problems.add("", 0, format!("the variable `{}` given to the build is not JSON: {why}", argument.name)),
+            Err(why) => problems.add(
+                "",
+                0,
+                format!("the variable `{}` given to the build is not JSON: {why}", argument.name),
+            ),
         }
     }
     vars

@@ -94,7 +94,10 @@ impl Graph {
                 if let Some(other) = relations.insert(key, node.id.clone())
                     && other != node.id
                 {
-                    let why = format!("`{}` is the relation of {other} already; give one of them an `alias`", relation.dotted());
+                    let why = format!(
+                        "`{}` is the relation of {other} already; give one of them an `alias`",
+                        relation.dotted()
+                    );
                     build.problems.add(&node.settings.path, 0, why);
                 }
             }
@@ -107,7 +110,10 @@ impl Graph {
                 return true;
             };
             if node.is_test() {
-                let why = format!("the test `{}` stands in {other} already; give one of them a `name`", node.settings.name);
+                let why = format!(
+                    "the test `{}` stands in {other} already; give one of them a `name`",
+                    node.settings.name
+                );
                 build.problems.add(&node.settings.path, node.settings.line, why);
             }
             false
@@ -130,7 +136,10 @@ impl Index {
                 };
                 match index.refs.get(&draft.name) {
                     Some(other) if other.enabled && draft.enabled => {
-                        let why = format!("`{}` is the name of {} already; names of models and seeds are used once", draft.name, other.path);
+                        let why = format!(
+                            "`{}` is the name of {} already; names of models and seeds are used once",
+                            draft.name, other.path
+                        );
                         build.problems.add(&draft.path, 0, why);
                     }
                     Some(other) if other.enabled => {}
@@ -168,7 +177,8 @@ impl Index {
     /// What `source(source, table)` leads to.
     pub(super) fn find_source(&self, source: &str, table: &str) -> Result<&SourceTarget, String> {
         self.sources.get(&(source.to_owned(), table.to_owned())).ok_or_else(|| {
-            let known: Vec<String> = self.sources.keys().map(|(source, table)| format!("{source}.{table}")).collect();
+            let known: Vec<String> =
+                self.sources.keys().map(|(source, table)| format!("{source}.{table}")).collect();
             let hint = did_you_mean(&format!("{source}.{table}"), known.iter().map(String::as_str));
             format!("`source('{source}', '{table}')` leads nowhere: no schema file describes it{hint}")
         })

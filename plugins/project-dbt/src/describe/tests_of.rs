@@ -34,8 +34,12 @@ pub(super) fn add(build: &mut Build<'_>, index: &Index, drafts: &Drafts, graph: 
     for (kind, said) in [("model", &drafts.models_said), ("seed", &drafts.seeds_said)] {
         for (path, properties) in said {
             let Some(target) = described(build, index, kind, path, properties) else { continue };
-            let tested =
-                Tested { name: properties.name.clone(), relation: &target.relation, tags: &target.tags, path };
+            let tested = Tested {
+                name: properties.name.clone(),
+                relation: &target.relation,
+                tags: &target.tags,
+                path,
+            };
             for entry in &properties.tests {
                 let Some(mut node) = generic(build, index, &tested, "", entry) else { continue };
                 node.depends.insert(target.id.clone());
@@ -67,15 +71,26 @@ fn described<'a>(
     match index.refs.get(&said.name) {
         Some(target) if mine(&target.id) => target.enabled.then_some(target),
         _ => {
-            let known = index.refs.iter().filter(|(_, target)| mine(&target.id)).map(|(name, _)| name.as_str());
+            let known =
+                index.refs.iter().filter(|(_, target)| mine(&target.id)).map(|(name, _)| name.as_str());
             let hint = did_you_mean(&said.name, known);
-            build.problems.add(path, said.line, format!("there is no {kind} `{}` to describe{hint}", said.name));
+            build.problems.add(
+                path,
+                said.line,
+                format!("there is no {kind} `{}` to describe{hint}", said.name),
+            );
             None
         }
     }
 }
 
-fn generic(build: &mut Build<'_>, index: &Index, tested: &Tested<'_>, prefix: &str, entry: &TestEntry) -> Option<Node> {
+fn generic(
+    build: &mut Build<'_>,
+    index: &Index,
+    tested: &Tested<'_>,
+    prefix: &str,
+    entry: &TestEntry,
+) -> Option<Node> {
     let mut node = Node {
         id: String::new(),
         settings: NodeSettings {
@@ -99,9 +114,10 @@ fn generic(build: &mut Build<'_>, index: &Index, tested: &Tested<'_>, prefix: &s
     node.settings.name = names::shortened(&names::flat(&node.settings.name), NAME_MAX);
     node.id = format!("test.{}.{}", build.project.name, node.settings.name);
     let test = match &entry.kind {
-        TestKind::Relationships { to, field } => {
-            Claim::Relationships { to: other(build, index, tested, entry, to, &mut node)?, field: field.clone() }
-        }
+        TestKind::Relationships { to, field } => Claim::Relationships {
+            to: other(build, index, tested, entry, to, &mut node)?,
+            field: field.clone(),
+        },
         plain => Claim::plain(plain)?,
     };
     node.settings.work = Work::GenericTest {
@@ -139,7 +155,11 @@ fn other(
     let found = match jinja::evaluate(tested.path, expression, scope, &build.macros) {
         Ok(output) => output.found,
         Err(why) => {
-            build.problems.add(tested.path, entry.line, format!("`to: {to}` cannot be read: {}", why.message));
+            build.problems.add(
+                tested.path,
+                entry.line,
+                format!("`to: {to}` cannot be read: {}", why.message),
+            );
             return None;
         }
     };
@@ -168,7 +188,9 @@ fn test_name(prefix: &str, tested: &str, entry: &TestEntry) -> String {
             if !quote {
                 parts.push("False".to_owned());
             }
-            parts.extend(values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+            parts.extend(
+                values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+            );
             "accepted_values"
         }
         TestKind::Relationships { to, field } => {

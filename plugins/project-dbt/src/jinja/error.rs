@@ -54,7 +54,9 @@ fn sentence(error: &Error, source: &str) -> String {
         ErrorKind::OutOfFuel => "the template takes too many steps; does a loop never end?".to_owned(),
         ErrorKind::UnknownFunction => {
             let name = detail.split_whitespace().next().unwrap_or_default();
-            format!("`{name}` is not a macro of this project, nor a function of dbt's Jinja that is supported")
+            format!(
+                "`{name}` is not a macro of this project, nor a function of dbt's Jinja that is supported"
+            )
         }
         ErrorKind::InvalidOperation if detail.contains("recursion limit") => {
             "the template goes too deep; does a macro call itself without end?".to_owned()

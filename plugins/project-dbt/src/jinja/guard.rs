@@ -37,11 +37,17 @@ pub(super) fn check(source: &str) -> Result<(), (u32, String)> {
                     blocks = blocks.saturating_sub(usize::from(word.starts_with("end")));
                 }
                 let why = if tag.operators > OPERATORS_MAX {
-                    Some(format!("this tag holds more than {OPERATORS_MAX} operators; take it apart with `set`"))
+                    Some(format!(
+                        "this tag holds more than {OPERATORS_MAX} operators; take it apart with `set`"
+                    ))
                 } else if tag.nesting > NESTING_MAX {
-                    Some(format!("brackets stand more than {NESTING_MAX} deep in this tag; take it apart with `set`"))
+                    Some(format!(
+                        "brackets stand more than {NESTING_MAX} deep in this tag; take it apart with `set`"
+                    ))
                 } else if blocks > NESTING_MAX {
-                    Some(format!("blocks stand more than {NESTING_MAX} deep here; take the template apart with macros"))
+                    Some(format!(
+                        "blocks stand more than {NESTING_MAX} deep here; take the template apart with macros"
+                    ))
                 } else {
                     None
                 };
@@ -124,7 +130,9 @@ mod tests {
     fn ordinary_tags_pass() {
         let list = format!("{{% set codes = [{}] %}}", "'a.b', ".repeat(20_000));
         assert!(check(&list).is_ok());
-        assert!(check(&format!("{{# {} #}} {}", "not ".repeat(9_000), "{{ a.b | c }}".repeat(2_000))).is_ok());
+        assert!(
+            check(&format!("{{# {} #}} {}", "not ".repeat(9_000), "{{ a.b | c }}".repeat(2_000))).is_ok()
+        );
         assert!(check("select '{' || x || '}' {{ '}}' }} {").is_ok());
     }
 

@@ -88,7 +88,8 @@ impl Macros {
     /// Makes every macro callable.
     pub(super) fn add_to<'a>(&'a self, env: &mut Environment<'a>, shared: &Arc<Shared>) {
         for (name, one) in self.0.iter().filter(|(name, _)| !OVERRIDES.contains(&name.as_str())) {
-            let function = Function { name: name.clone(), template: one.template.clone(), shared: shared.clone() };
+            let function =
+                Function { name: name.clone(), template: one.template.clone(), shared: shared.clone() };
             // A macro that is not Jinja is unknown when it is called; `check` tells why at build.
             if guard::check(&one.source).is_ok() && env.add_template(&one.template, &one.source).is_ok() {
                 env.add_global(name.as_str(), Value::from_object(function));
@@ -125,7 +126,10 @@ impl Object for Function {
         let result = if depth >= MACRO_DEPTH_MAX {
             Err(Error::new(
                 ErrorKind::InvalidOperation,
-                format!("macros call one another more than {MACRO_DEPTH_MAX} deep; does `{}` call itself without end?", self.name),
+                format!(
+                    "macros call one another more than {MACRO_DEPTH_MAX} deep; does `{}` call itself without end?",
+                    self.name
+                ),
             ))
         } else {
             self.invoke(state, args)
@@ -145,7 +149,8 @@ impl Function {
             (Err(_), Some(value)) => Ok(value),
             // Wrapped, so that the engine adds the line of the call to that of the fault.
             (Err(why), None) => {
-                Err(Error::new(ErrorKind::InvalidOperation, format!("in macro `{}`", self.name)).with_source(why))
+                Err(Error::new(ErrorKind::InvalidOperation, format!("in macro `{}`", self.name))
+                    .with_source(why))
             }
             (Ok(text), _) => Ok(Value::from_safe_string(text)),
         }
@@ -168,7 +173,8 @@ fn blocks(text: &str) -> Vec<(String, std::ops::Range<usize>)> {
         }
         let inner = text[start + 2..end - 2].trim_start_matches(['-', '+']).trim_start();
         if let Some(rest) = inner.strip_prefix("macro ") {
-            let name: String = rest.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String =
+                rest.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             open = (!name.is_empty()).then_some((name, start));
         } else if inner.starts_with("endmacro")
             && let Some((name, start)) = open.take()

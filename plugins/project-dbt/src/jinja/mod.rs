@@ -53,7 +53,8 @@ impl Rendered {
     #[must_use]
     pub fn plain(relation: Relation) -> Self {
         let parts = relation.schema.iter().chain([&relation.name]);
-        let text = parts.map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".");
+        let text =
+            parts.map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".");
         Self { relation, text }
     }
 }
@@ -193,8 +194,11 @@ pub fn render(path: &str, source: &str, scope: Scope, macros: &Macros) -> Result
 /// # Errors
 /// As [`render`].
 pub fn evaluate(path: &str, source: &str, scope: Scope, macros: &Macros) -> Result<Output, RenderError> {
-    guard::check(&format!("{{{{{source}}}}}"))
-        .map_err(|(line, message)| RenderError { path: path.to_owned(), line, message })?;
+    guard::check(&format!("{{{{{source}}}}}")).map_err(|(line, message)| RenderError {
+        path: path.to_owned(),
+        line,
+        message,
+    })?;
     let (env, shared) = environment(scope, macros);
     let text = env
         .compile_expression(source)

@@ -22,7 +22,10 @@ const UNSUPPORTED: [(&str, &str); 17] = [
     ("dbt_date", "packages are not supported; copy the macro into `macros/`"),
     ("dbt_expectations", "packages are not supported; copy the macro into `macros/`"),
     ("dbt_utils", "packages are not supported; copy the macro into `macros/`"),
-    ("env_var", "a task runs in a sandbox without an environment; pass the value with `vars` and read it with `var()`"),
+    (
+        "env_var",
+        "a task runs in a sandbox without an environment; pass the value with `vars` and read it with `var()`",
+    ),
     ("fromjson", "`fromjson` is not supported"),
     ("graph", "`graph` is not supported"),
     ("load_result", "queries while a model is rendered are not supported"),
@@ -84,7 +87,9 @@ pub(super) fn add(env: &mut Environment<'_>, shared: &Arc<Shared>) {
 
 /// `ref('model')` or `ref('project', 'model')`.
 fn reference(shared: &Shared, args: &[Value]) -> Result<Value, Error> {
-    let wrong = || Error::new(ErrorKind::InvalidOperation, "`ref` takes the name of a model or seed: `ref('orders')`");
+    let wrong = || {
+        Error::new(ErrorKind::InvalidOperation, "`ref` takes the name of a model or seed: `ref('orders')`")
+    };
     let (words, kwargs) = from_args::<(&[Value], Kwargs)>(args)?;
     if kwargs.args().next().is_some() {
         return Err(Error::new(ErrorKind::InvalidOperation, "versions of models are not supported in `ref`"));

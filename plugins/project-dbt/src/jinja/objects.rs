@@ -67,7 +67,12 @@ impl Object for ConfigObject {
         Ok(Value::from(""))
     }
 
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         let (name, default, _) = match method {
             "get" | "require" => from_args::<(&str, Option<Value>, Kwargs)>(args)?,
             "persist_relation_docs" | "persist_column_docs" => return Ok(Value::from(false)),
@@ -77,7 +82,9 @@ impl Object for ConfigObject {
         self.0.found(|found| config.overlay(&found.config));
         match config.get(name) {
             Some(value) => Ok(Value::from(Serde(value))),
-            None if method == "require" && self.0.scope.execute => Err(invalid(format!("the setting `{name}` is required"))),
+            None if method == "require" && self.0.scope.execute => {
+                Err(invalid(format!("the setting `{name}` is required")))
+            }
             None => Ok(default.unwrap_or_else(|| Value::from(()))),
         }
     }
@@ -99,7 +106,12 @@ impl Object for Vars {
         }
     }
 
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         if method != "has_var" {
             return Err(Error::from(ErrorKind::UnknownMethod));
         }
@@ -113,7 +125,12 @@ impl Object for Vars {
 pub(super) struct Exceptions(pub(super) Arc<Shared>);
 
 impl Object for Exceptions {
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         let message = args.first().map(ToString::to_string).unwrap_or_default();
         match method {
             "raise_compiler_error" => Err(invalid(message)),

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::*;
 
 fn scope() -> Scope {
-    let vars = json!({"through": "2013-01-14", "carriers": ["UA", "DL"]}).as_object().cloned().unwrap_or_default();
+    let vars =
+        json!({"through": "2013-01-14", "carriers": ["UA", "DL"]}).as_object().cloned().unwrap_or_default();
     Scope::describing("shop", Relation::new("main", "orders"), &vars, Config::default())
 }
 
@@ -18,7 +19,12 @@ fn fixed(source: &str) -> Result<Output, RenderError> {
         refs: vec![("stg_orders".into(), Rendered::plain(Relation::new("staging", "stg_orders")))],
         sources: vec![(("raw".into(), "rates".into()), Rendered::plain(Relation::new("raw", "rates")))],
     };
-    render("models/orders.sql", source, Scope { execute: true, incremental: true, names, ..scope() }, &Macros::default())
+    render(
+        "models/orders.sql",
+        source,
+        Scope { execute: true, incremental: true, names, ..scope() },
+        &Macros::default(),
+    )
 }
 
 fn with_macros(files: &[(&str, &str)], source: &str) -> Result<Output, RenderError> {
@@ -94,8 +100,14 @@ models/orders.sql:1: no 1
 #[test]
 fn macros_see_one_another_and_return_values() {
     let files = [
-        ("macros/a.sql", "{% macro cents(x) -%} ({{ x }} / {{ hundred() }}) {%- endmacro %}\n{% macro hundred() %}{{ return(50 + 50) }}{% endmacro %}"),
-        ("macros/b.sql", "{# {% macro no() %}{% endmacro %} #}\n{%- macro days(n=2) %}{% for i in range(n) %}{{ i }},{% endfor %}{% endmacro -%}"),
+        (
+            "macros/a.sql",
+            "{% macro cents(x) -%} ({{ x }} / {{ hundred() }}) {%- endmacro %}\n{% macro hundred() %}{{ return(50 + 50) }}{% endmacro %}",
+        ),
+        (
+            "macros/b.sql",
+            "{# {% macro no() %}{% endmacro %} #}\n{%- macro days(n=2) %}{% for i in range(n) %}{{ i }},{% endfor %}{% endmacro -%}",
+        ),
     ];
     let output = with_macros(&files, "{{ cents('amount') }} {{ hundred() + 1 }} {{ days(n=3) }}").unwrap();
     insta::assert_snapshot!(output.text, @"(amount / 100) 101 0,1,2,");

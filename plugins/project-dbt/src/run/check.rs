@@ -55,7 +55,8 @@ impl Run<'_> {
         if found == 0 {
             return Ok(Outcome { rows_affected: Some(0), summary: format!("{}: passed", node.name) });
         }
-        let message = format!("{} found {}; the statement stands in the log at level debug", self.who(), count(found));
+        let message =
+            format!("{} found {}; the statement stands in the log at level debug", self.who(), count(found));
         match node.config.severity {
             Some(Severity::Warn) => {
                 self.log(Level::Warn, &message);

@@ -26,7 +26,9 @@ fn complaint(message: &str) -> Option<&str> {
         let marks = ["no such column: ", "no such table: ", "no such function: ", "ambiguous column name: "];
         let found = marks.iter().find_map(|mark| message.split_once(mark));
         match found {
-            Some((_, rest)) => rest.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(')).next()?,
+            Some((_, rest)) => {
+                rest.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(')).next()?
+            }
             None => {
                 let (before, _) = message.split_once("\" does not exist")?;
                 before.rsplit('"').next()?

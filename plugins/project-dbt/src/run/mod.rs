@@ -11,7 +11,9 @@ mod locate;
 mod model;
 mod seed;
 
-use cofferdam_sdk::{Access, Connection, Context, Failure, Invocation, Level, Outcome, Relation, TaskFailure};
+use cofferdam_sdk::{
+    Access, Connection, Context, Failure, Invocation, Level, Outcome, Relation, TaskFailure,
+};
 
 use crate::codes;
 use crate::jinja::{self, Macros, Names, Output, RenderError, Rendered, Scope};
@@ -82,11 +84,13 @@ impl Run<'_> {
         let node = &self.attempt.node;
         let mut macros = Macros::default();
         for path in &node.macros {
-            let text = self.cx.files.read_text(path).map_err(|why| TaskFailure::from(why).context(&self.who()))?;
+            let text =
+                self.cx.files.read_text(path).map_err(|why| TaskFailure::from(why).context(&self.who()))?;
             macros.add(path, &text);
         }
         let references = &self.attempt.references;
-        let refs = references.refs.iter().map(|(name, to)| (name.clone(), self.rendered(to.relation()))).collect();
+        let refs =
+            references.refs.iter().map(|(name, to)| (name.clone(), self.rendered(to.relation()))).collect();
         let mut sources = Vec::new();
         for (source, tables) in &references.sources {
             for (table, to) in tables {
@@ -106,8 +110,8 @@ impl Run<'_> {
             run: self.invocation.run.clone(),
             started_at: self.invocation.started_at.clone(),
         };
-        let Output { text, found } = jinja::render(&node.path, source, scope, &macros)
-            .map_err(|why| self.render_failure(&why))?;
+        let Output { text, found } =
+            jinja::render(&node.path, source, scope, &macros).map_err(|why| self.render_failure(&why))?;
         for line in &found.logs {
             self.log(Level::Info, line);
         }
@@ -131,7 +135,9 @@ impl Run<'_> {
     fn sql_failure(&self, why: Failure, source: &str) -> TaskFailure {
         let node = &self.attempt.node;
         let who = match locate::line(&why.detail().message, source) {
-            Some(line) => self.who().replacen(&format!("({}", node.path), &format!("({}:{line}", node.path), 1),
+            Some(line) => {
+                self.who().replacen(&format!("({}", node.path), &format!("({}:{line}", node.path), 1)
+            }
             None => self.who(),
         };
         TaskFailure::from(why).context(&who)

@@ -17,7 +17,11 @@ impl Run<'_> {
         let materialized = self.attempt.node.config.materialized();
         let incremental = materialized == Materialized::Incremental
             && !self.attempt.full_refresh
-            && self.connection.find(relation).map_err(failed)?.is_some_and(|info| info.kind == RelationKind::Table);
+            && self
+                .connection
+                .find(relation)
+                .map_err(failed)?
+                .is_some_and(|info| info.kind == RelationKind::Table);
         let select = self.render(&source, relation.clone(), incremental)?;
         self.connection.ensure_schema(relation.schema.as_deref().unwrap_or_default()).map_err(failed)?;
         let (rows, summary) = match materialized {
