@@ -32,9 +32,19 @@ pub struct LaneEnd {
 ///
 /// A runner that is gone gives `CD0330`, one that no longer answers `CD0331`.
 pub fn serve_lane(stream: &UnixStream, plan: AttemptPlan, door: &mut Door) -> LaneEnd {
+    serve_lane_within(stream, plan, door, LANE_GRACE)
+}
+
+/// As [`serve_lane`], with another time of grace.
+pub fn serve_lane_within(
+    stream: &UnixStream,
+    plan: AttemptPlan,
+    door: &mut Door,
+    grace: Duration,
+) -> LaneEnd {
     let wall = Duration::from_millis(plan.limits.wall_ms);
     let begun = Instant::now();
-    let mut lane = Lane { stream, deadline: begun.checked_add(wall + LANE_GRACE) };
+    let mut lane = Lane { stream, deadline: begun.checked_add(wall.saturating_add(grace)) };
     let served = lane.serve(plan, door);
     let usage = Usage {
         wall_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),

@@ -25,6 +25,6 @@ pub use cofferdam_cap_sql::{Gateways, GatewaysProblem};
 pub use canceller::{CancelReason, Canceller};
 pub use context::{AttemptContext, AttemptIds, Counts};
 pub use door::{Door, RECORDS_MAX};
-pub use lane::{LANE_GRACE, LaneEnd, serve_lane};
+pub use lane::{LANE_GRACE, LaneEnd, serve_lane, serve_lane_within};
 pub use log::{FileLog, LogSink, NoLog};
 pub use rights::{DescribeRights, Rights};

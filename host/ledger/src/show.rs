@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     append::LINE_BYTES_MAX,
-    event::{AttemptRef, CapDenied, CapIntent, Event, StatementFacts, Target, TaskAdmitted, TaskEnded},
+    event::{AttemptRef, CapDenied, CapIntent, Event, Outcome, StatementFacts, Target, TaskAdmitted, TaskEnded},
     record::{Malformed, Record},
 };
 
@@ -63,7 +63,7 @@ pub fn render(record: &Record) -> String {
         Event::TaskAdmitted(e) => admitted(&mut text, e),
         Event::CapIntent(e) => intent(&mut text, e),
         Event::CapResult(e) => {
-            let _ = write!(text, "{} #{} {:?}", at(&e.at), e.call, e.outcome);
+            let _ = write!(text, "{} #{} {}", at(&e.at), e.call, outcome(e.outcome));
             let _ = e.code.map_or(Ok(()), |code| write!(text, " {code}"));
             let _ = e.rows.map_or(Ok(()), |rows| write!(text, ", {rows} rows"));
             write!(text, ", {} bytes out, {} µs", e.bytes_out, e.took_us)
@@ -79,6 +79,14 @@ pub fn render(record: &Record) -> String {
     let clean = text[start..].replace(|c: char| c.is_control(), "\u{fffd}");
     text.replace_range(start.., &clean);
     text
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::Failed => "failed",
+        Outcome::Unknown => "outcome unknown",
+    }
 }
 
 fn at(at: &AttemptRef) -> String {
