@@ -5,6 +5,42 @@
 //! Never: knows a host crate; both meet at `wit/` alone.
 //! Fails: with [`Failure`] (one call) or [`TaskFailure`] (the task as a whole).
 //! Source: `wit/worlds/worlds.wit`; the guide is `docs/guides/write-a-plugin.md`.
+//!
+//! A task is one short file. Natively it is a type one can call in a test; built for
+//! `wasm32-wasip2` as a `cdylib` it is a component:
+//!
+//! ```
+//! use cofferdam_sdk::{Access, Context, Invocation, Outcome, Task, TaskFailure, export_task};
+//! use cofferdam_sdk::testing::MemoryHost;
+//!
+//! struct Prune;
+//!
+//! impl Task for Prune {
+//!     fn run(cx: &Context<'_>, invocation: Invocation) -> Result<Outcome, TaskFailure> {
+//!         let before: String = invocation.required_setting("before")?;
+//!         let connection = cx.warehouse.open(invocation.required_gateway()?, Access::Write)?;
+//!         let rows = connection.execute("delete from events where day < ?", &[before.into()])?;
+//!         Ok(Outcome { rows_affected: Some(rows), summary: format!("{rows} events pruned") })
+//!     }
+//! }
+//!
+//! export_task!(Prune);
+//!
+//! # use cofferdam_sdk::Argument;
+//! let host = MemoryHost::new().answer_count("delete from events where day < ?", 3);
+//! let invocation = Invocation {
+//!     gateway: Some("warehouse".into()),
+//!     settings: vec![Argument::new("before", &"2024-01-01").unwrap()],
+//!     ..Invocation::default()
+//! };
+//! let outcome = Prune::run(&host.context(), invocation).unwrap();
+//! assert_eq!(outcome.summary, "3 events pruned");
+//! assert_eq!(host.done()[1], "delete from events where day < ? -- '2024-01-01'");
+//! ```
+//!
+//! An adapter implements [`Adapter`] and [`Connection`] and ends with [`export_adapter!`]; a
+//! project loader implements [`Project`] and ends with [`export_project!`]. One crate exports one
+//! plugin.
 
 pub mod arrow;
 mod codes;

@@ -81,7 +81,8 @@ pub(crate) fn replace_range(
     })
 }
 
-/// The columns of the table that the select gives, in the select's order.
+/// The columns of the table that the select gives, in the select's order. A column it gives twice
+/// comes here under another name (`id:1`), which the table does not have.
 fn matched(session: &dyn Session, place: &Place, select: &str) -> Result<Vec<Declared>, Failure> {
     let given = catalog::columns_of(session, select)?;
     let table = catalog::declared(session, place)?;
@@ -99,12 +100,6 @@ fn matched(session: &dyn Session, place: &Place, select: &str) -> Result<Vec<Dec
                 ),
             )
         })?;
-        if matched.iter().any(|other| other.name == known.name) {
-            return Err(Failure::invalid(
-                codes::COLUMNS,
-                format!("the select gives `{}` of {place} twice", known.name),
-            ));
-        }
         matched.push(known.clone());
     }
     Ok(matched)
