@@ -16,7 +16,7 @@ use cofferdam_call::{GuestKind, Interface};
 use cofferdam_ids::Sha256Digest;
 use wasmtime::{
     Engine,
-    component::{Component, HasSelf, InstancePre, Linker},
+    component::{Component, HasSelf, InstancePre, Linker, ResourceType, types::ComponentItem},
 };
 
 use crate::{
@@ -173,8 +173,9 @@ impl Library {
     }
 
     fn link(&self, component: &Component, world: World, interfaces: Interfaces) -> Result<Ready, Stopped> {
-        self.admit(component, world, interfaces)?;
+        let inert = self.admit(component, world, interfaces)?;
         let linker = linker(&self.engine, world, interfaces)
+            .and_then(|mut linker| link_inert(&mut linker, &inert).map(|()| linker))
             .map_err(|error| Stopped::new(NOT_OF_THE_WORLD, chain(&error)))?;
         let pre = linker.instantiate_pre(component).map_err(|error| {
             Stopped::new(
@@ -188,23 +189,68 @@ impl Library {
     }
 
     /// Names the first import that is neither WASI nor granted, before Wasmtime looks at types.
-    fn admit(&self, component: &Component, world: World, interfaces: Interfaces) -> Result<(), Stopped> {
-        let ty = component.component_type();
-        for (name, _) in ty.imports(&self.engine) {
+    /// Gives those that are not lent but lend nothing either.
+    fn admit(
+        &self,
+        component: &Component,
+        world: World,
+        interfaces: Interfaces,
+    ) -> Result<Vec<Inert>, Stopped> {
+        let mut inert = Vec::new();
+        for (name, import) in component.component_type().imports(&self.engine) {
             let bare = name.split_once('@').map_or(name, |(bare, _)| bare);
             let lent = match interface_named(bare) {
                 Some(interface) => world.interfaces().contains(&interface) && interfaces.has(interface),
                 None => bare.starts_with("cofferdam:types/") || wasi::is_linked(bare),
             };
-            if !lent {
-                return Err(Stopped::new(
-                    NO_SUCH_IMPORT,
-                    format!("import `{name}` does not exist for this guest"),
-                ));
+            if lent {
+                continue;
+            }
+            match self.resources_alone(&import.ty) {
+                Some(resources) => inert.push(Inert { interface: name.to_owned(), resources }),
+                None => {
+                    let why = format!("import `{name}` does not exist for this guest");
+                    return Err(Stopped::new(NO_SUCH_IMPORT, why));
+                }
             }
         }
-        Ok(())
+        Ok(inert)
     }
+
+    /// The resources of an import that has no function. Tool chains name an interface when a guest
+    /// mentions one of its types, or could drop a handle of it; without a function that gives a
+    /// handle there is none to be dropped.
+    fn resources_alone(&self, import: &ComponentItem) -> Option<Vec<String>> {
+        let ComponentItem::ComponentInstance(instance) = import else { return None };
+        let mut resources = Vec::new();
+        for (name, export) in instance.exports(&self.engine) {
+            match export.ty {
+                ComponentItem::Type(_) => {}
+                ComponentItem::Resource(_) => resources.push(name.to_owned()),
+                _ => return None,
+            }
+        }
+        Some(resources)
+    }
+}
+
+/// An interface of which a guest names types and resources, but no function.
+struct Inert {
+    interface: String,
+    resources: Vec<String>,
+}
+
+/// What the resources of an [`Inert`] interface are: of this type no value is ever made.
+enum Nothing {}
+
+fn link_inert(linker: &mut Linker<Room>, inert: &[Inert]) -> wasmtime::Result<()> {
+    for Inert { interface, resources } in inert {
+        let mut instance = linker.instance(interface)?;
+        for name in resources {
+            instance.resource(name, ResourceType::host::<Nothing>(), |_, _| Ok(()))?;
+        }
+    }
+    Ok(())
 }
 
 fn interface_named(bare: &str) -> Option<Interface> {

@@ -106,10 +106,29 @@ impl Stopped {
             Some(Trap::StackOverflow) => {
                 Self::new(STACK_OVERFLOW, "the guest's call stack is full (512 KiB)")
             }
+            Some(Trap::MemoryOutOfBounds) if fell_off_its_stack(error) => {
+                Self::new(STACK_OVERFLOW, "the guest's own stack, in its memory, is full")
+            }
             Some(trap) => Self::new(TRAPPED, format!("the guest trapped: {trap}")),
             None => Self::new(TRAPPED, format!("the guest broke a rule of its interface: {text}")),
         }
     }
+}
+
+/// Whether the fault lies just below the memory's start, seen from the guest 4 GiB above it.
+///
+/// Compiled languages keep a second stack at the bottom of the memory for what has an address;
+/// deep recursion fills that one first. Wasmtime gives the fault's address in words alone.
+fn fell_off_its_stack(error: &wasmtime::Error) -> bool {
+    const LOWEST: u64 = (4 << 30) - (16 << 20);
+    error.chain().any(|cause| {
+        let text = cause.to_string();
+        let address =
+            text.strip_prefix("memory fault at wasm address 0x").and_then(|rest| rest.split(' ').next());
+        address
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+            .is_some_and(|at| (LOWEST..4 << 30).contains(&at))
+    })
 }
 
 impl Explain for Stopped {

@@ -62,6 +62,15 @@ fn endless_recursion_is_a_stack_overflow() {
 }
 
 #[test]
+fn a_stack_kept_in_memory_that_overflows_is_one_too() {
+    let end = Bench::new().run_task(&task("", "(i32.store (i32.const -64) (i32.const 1)) (i32.const 0)"));
+    assert_eq!(stopped(&end), (STACK_OVERFLOW, "the guest's own stack, in its memory, is full"));
+    let end =
+        Bench::new().run_task(&task("", "(i32.store (i32.const 0x7fffffff) (i32.const 1)) (i32.const 0)"));
+    assert_eq!(stopped(&end).0, TRAPPED, "any other address is a trap");
+}
+
+#[test]
 fn a_spinning_guest_is_stopped_by_its_wall_clock() {
     let mut bench = Bench::new();
     let mut plan = plan(bench.load(&task("", "(loop (br 0)) (i32.const 0)")));

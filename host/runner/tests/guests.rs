@@ -77,7 +77,8 @@ fn a_std_guest_that_misbehaves_is_stopped_with_its_code() {
         ("huge-log-line", CALL_TOO_LARGE),
         ("guess-handles", TRAPPED),
     ] {
-        assert_eq!(stopped(way).0, code, "{way}");
+        let (is, message) = stopped(way);
+        assert_eq!(is, code, "{way}: {message}");
     }
     assert_eq!(summary("grow-to-the-limit"), "holds 24 MiB");
 }
