@@ -1,0 +1,232 @@
+//! `describe`: a project loader in the sandbox, lent nothing but the files it is to read.
+//!
+//! In: a component, the files on standard input as
+//! `{"files":[{"path":"…","host_path":"…"}]}`, and what to describe. Out: one JSON line:
+//! `{"tasks":[…]}`, `{"problems":[…]}` or `{"error":{"code","message","fix"}}`.
+//! Never: needs a scheduler, a key or a grant; runs the loader in this process.
+//! Fails: with exit code 1 and the error as JSON.
+//! Source: the design, §6: `describe` runs with nothing linked but the release's files.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use cofferdam_broker::{AttemptContext, AttemptIds, DescribeRights, Door, Gateways, LogSink, serve_lane};
+use cofferdam_call::{
+    AttemptPlan, Descr, EndState, GuestKind, Interface, Limits, NamedJson, Problem, TaskDescription,
+};
+use cofferdam_cap_files::{ReleaseFile, ReleaseFiles};
+use cofferdam_ids::{AttemptNo, ByteCount, Code, DispatchId, Explain, GrantId, RunId, Sha256Digest, TaskId};
+use cofferdam_ledger::{AppendLog, Ledger, Sink};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    artifacts::compile,
+    blobs::Blob,
+    clock::WallClock,
+    error::{ExecutorError, clean},
+    pack::Packing,
+    release::FILES_BYTES_MAX,
+    runners::RunnerProcess,
+};
+
+/// Bytes of the list of files.
+const LIST_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a component.
+const COMPONENT_BYTES_MAX: u64 = cofferdam_runner::COMPONENT_BYTES_MAX;
+/// What a loader may use.
+const LIMITS: Limits = Limits { wall_ms: 120_000, memory_bytes: 512 << 20, log_bytes: 1 << 20 };
+
+/// Flags of `describe`.
+#[derive(clap::Args)]
+pub struct DescribeArgs {
+    /// The loader's component.
+    #[arg(long)]
+    plugin: PathBuf,
+    /// Folder of the project inside the release.
+    #[arg(long, default_value = "")]
+    root: String,
+    /// The gateway its tasks work on.
+    #[arg(long)]
+    gateway: String,
+    /// A variable: a name, `=`, and a JSON value.
+    #[arg(long = "var", value_name = "NAME=JSON")]
+    vars: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    files: Vec<HostFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostFile {
+    path: String,
+    host_path: PathBuf,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Tasks(Vec<TaskDescription>),
+    Problems(Vec<Problem>),
+    Error(Told),
+}
+
+#[derive(Serialize)]
+struct Told {
+    code: Code,
+    message: String,
+    fix: String,
+}
+
+/// Describes, prints the answer, and says whether there was one.
+pub fn main(args: &DescribeArgs) -> ExitCode {
+    let (answer, code) = match describe(args, Path::new("/proc/self/exe"), io::stdin()) {
+        Ok(answer) => (answer, ExitCode::SUCCESS),
+        Err(error) => {
+            let mut message = error.to_string();
+            if let Some(cause) = std::error::Error::source(&error) {
+                message = format!("{message}: {cause}");
+            }
+            let told = Told { code: error.code(), message, fix: error.fix() };
+            (Answer::Error(told), ExitCode::FAILURE)
+        }
+    };
+    let line = serde_json::to_string(&answer).unwrap_or_default();
+    match writeln!(io::stdout(), "{line}") {
+        Ok(()) => code,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<Answer, ExecutorError> {
+    let files = read_files(list)?;
+    let vars = args.vars.iter().map(|v| variable(v)).collect::<Result<_, _>>()?;
+    let component = read_component(&args.plugin)?;
+    let artifact = compile(program, &component)?;
+    let memory_bytes_max = LIMITS.memory_bytes;
+    let (runner, lanes) = RunnerProcess::start(program, 1, memory_bytes_max)?;
+    runner.load(component.digest(), &artifact)?;
+    let plan = AttemptPlan {
+        kind: GuestKind::Project,
+        component: component.digest(),
+        adapters: Vec::new(),
+        interfaces: vec![Interface::ReleaseFiles, Interface::Telemetry],
+        limits: LIMITS,
+        invocation: None,
+        describe: Some(Descr { root: args.root.clone(), gateway: args.gateway.clone(), vars }),
+    };
+    let mut door = Door::new(context(files)?);
+    let lane = lanes.first().ok_or_else(|| ExecutorError::RunnerStart("it has no lane".into()))?;
+    let served = serve_lane(lane, plan, &mut door);
+    door.finish();
+    match served.end.state {
+        EndState::Described(tasks) => Ok(Answer::Tasks(tasks)),
+        EndState::Problems(problems) => Ok(Answer::Problems(problems)),
+        EndState::Stopped { code, message } => {
+            let stopped = cofferdam_runner::Stopped { code, message };
+            let (message, fix) = (stopped.message.clone(), stopped.fix());
+            Ok(Answer::Error(Told { code, message, fix }))
+        }
+        EndState::Failed { .. } | EndState::Succeeded { .. } => {
+            Err(ExecutorError::RunnerDied("it ended a project as if it were a task".into()))
+        }
+    }
+}
+
+fn variable(text: &str) -> Result<NamedJson, ExecutorError> {
+    let bad =
+        |why: &str| ExecutorError::Setting { flag: "var", why: format!("`{}`: {why}", clean(text, 80)) };
+    let (name, json) = text.split_once('=').ok_or_else(|| bad("write NAME=JSON"))?;
+    serde_json::from_str::<serde_json::Value>(json).map_err(|e| bad(&format!("not JSON: {e}")))?;
+    Ok(NamedJson { name: name.to_owned(), json: json.to_owned() })
+}
+
+fn read_component(path: &Path) -> Result<Blob, ExecutorError> {
+    let unreadable =
+        |source| ExecutorError::Unreadable { what: "the component", path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(COMPONENT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > COMPONENT_BYTES_MAX {
+        let limit = ByteCount(COMPONENT_BYTES_MAX);
+        return Err(unreadable(io::Error::other(format!("it is longer than {limit}"))));
+    }
+    Blob::take_in(bytes.as_slice(), Sha256Digest::of(&bytes), bytes.len() as u64)
+}
+
+fn read_files(list: impl io::Read) -> Result<ReleaseFiles, ExecutorError> {
+    let bad = |e: &dyn std::fmt::Display| ExecutorError::FileList(clean(&e.to_string(), 512));
+    let mut text = Vec::new();
+    list.take(LIST_BYTES_MAX).read_to_end(&mut text).map_err(|e| bad(&e))?;
+    let question: Question = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
+    let mut packing = Packing::new()?;
+    let mut entries = Vec::with_capacity(question.files.len());
+    let mut sum = 0;
+    for file in question.files {
+        let unreadable =
+            |source| ExecutorError::Unreadable { what: "the file", path: file.host_path.clone(), source };
+        let bytes = fs::read(&file.host_path).map_err(unreadable)?;
+        let (sha256, size) = (Sha256Digest::of(&bytes), bytes.len() as u64);
+        sum += size;
+        if sum > FILES_BYTES_MAX {
+            let (size, limit) = (ByteCount(sum), ByteCount(FILES_BYTES_MAX));
+            return Err(ExecutorError::FilesTooLarge { size, limit });
+        }
+        if !packing.holds(&sha256) {
+            packing.add(sha256, size, &bytes)?;
+        }
+        entries.push(ReleaseFile { path: file.path, sha256, size });
+    }
+    ReleaseFiles::new(entries, Arc::new(packing.seal()?)).map_err(|e| bad(&e))
+}
+
+fn context(files: ReleaseFiles) -> Result<AttemptContext, ExecutorError> {
+    let clock = WallClock::system().reader();
+    let log = AppendLog::onto(Box::new(Nowhere), 0).map_err(|e| ExecutorError::Journal(e.to_string()))?;
+    let named = |e: cofferdam_ids::InvalidName| ExecutorError::FileList(e.to_string());
+    Ok(AttemptContext {
+        ids: AttemptIds {
+            run: RunId::new("run_describe").map_err(named)?,
+            task: TaskId::new("describe").map_err(named)?,
+            attempt: AttemptNo(1),
+            dispatch: DispatchId::new("describe").map_err(named)?,
+        },
+        rights: Arc::new(DescribeRights::new(GrantId::new("release-build").map_err(named)?)),
+        files: Arc::new(files),
+        gateways: Arc::new(Gateways::default()),
+        // Nothing is kept of a build: nothing outside of the files can be reached.
+        ledger: Arc::new(Ledger::onto(log, Arc::clone(&clock))),
+        log: Box::new(Stderr),
+        limits: LIMITS,
+        clock,
+    })
+}
+
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn write_all(&mut self, _bytes: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The loader's log, for whoever builds.
+struct Stderr;
+
+impl LogSink for Stderr {
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        writeln!(io::stderr(), "{line}")
+    }
+}

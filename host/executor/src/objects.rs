@@ -1,0 +1,124 @@
+//! Results and logs of attempts, in an object store of the customer's: a local folder by default.
+//!
+//! In: an attempt's log and result. Out: two objects under the run, `<task>/attempt-<n>.log` and
+//! `.json`. Nothing of them goes to the scheduler.
+//! Fails: with `CD0740`.
+//! Source: §9 of the design, "what may leave the customer's network".
+
+use std::{path::Path, sync::Arc};
+
+use cofferdam_call::Usage;
+use cofferdam_ids::{AttemptNo, Code, RunId, TaskId, Timestamp};
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path::Path as ObjectPath,
+};
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use crate::error::ExecutorError;
+
+/// Which attempt an object belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptName<'a> {
+    /// The run.
+    pub run: &'a RunId,
+    /// The task.
+    pub task: &'a TaskId,
+    /// Which try.
+    pub attempt: AttemptNo,
+}
+
+/// What is kept of an attempt's end.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptResult {
+    /// `succeeded`, `failed`, `refused` or `cancelled`.
+    pub state: &'static str,
+    /// The host's code, where it did not succeed.
+    pub code: Option<Code>,
+    /// The guest's own code, where it failed by itself.
+    pub guest_code: Option<String>,
+    /// What happened, for the customer.
+    pub message: String,
+    /// Rows changed or checked.
+    pub rows_affected: Option<u64>,
+    /// When it was admitted.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Milliseconds from start to end.
+    pub duration_ms: u64,
+    /// What the runner counted.
+    pub usage: Usage,
+}
+
+/// The object store.
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+    runtime: Handle,
+}
+
+impl Objects {
+    /// A folder of this machine, made where it is missing.
+    pub fn local(folder: &Path, runtime: Handle) -> Result<Self, ExecutorError> {
+        let failed = |e: Box<dyn std::error::Error + Send + Sync>| ExecutorError::Objects {
+            path: folder.display().to_string(),
+            source: e,
+        };
+        crate::folder::private_folder(folder).map_err(|e| failed(e.into()))?;
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(|e| failed(e.into()))?;
+        Ok(Self { store: Arc::new(store), runtime })
+    }
+
+    /// Keeps an attempt's log, if it has one, and its result. Blocks.
+    pub fn keep(
+        &self,
+        name: AttemptName<'_>,
+        log: Vec<u8>,
+        result: &AttemptResult,
+    ) -> Result<(), ExecutorError> {
+        let base = format!("runs/{}/{}/attempt-{}", name.run, name.task, name.attempt);
+        if !log.is_empty() {
+            self.put(format!("{base}.log"), log)?;
+        }
+        let json = serde_json::to_vec_pretty(result).unwrap_or_default();
+        self.put(format!("{base}.json"), json)
+    }
+
+    fn put(&self, path: String, bytes: Vec<u8>) -> Result<(), ExecutorError> {
+        let place = ObjectPath::from(path.as_str());
+        let put = self.store.put(&place, PutPayload::from(bytes));
+        self.runtime.block_on(put).map_err(|e| ExecutorError::Objects { path, source: e.into() })?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempts_log_and_result_lie_under_its_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let objects = Objects::local(&dir.path().join("objects"), runtime.handle().clone()).unwrap();
+        let (run, task) = (RunId::new("run_1").unwrap(), TaskId::new("model.shop.orders").unwrap());
+        let at = Timestamp::from_millis(0);
+        let result = AttemptResult {
+            state: "succeeded",
+            code: None,
+            guest_code: None,
+            message: "3 rows".into(),
+            rows_affected: Some(3),
+            started_at: at,
+            ended_at: at,
+            duration_ms: 1,
+            usage: Usage::default(),
+        };
+        let name = AttemptName { run: &run, task: &task, attempt: AttemptNo(2) };
+        objects.keep(name, b"a line\n".to_vec(), &result).unwrap();
+        let folder = dir.path().join("objects/runs/run_1/model.shop.orders");
+        assert_eq!(std::fs::read(folder.join("attempt-2.log")).unwrap(), b"a line\n");
+        let json = std::fs::read_to_string(folder.join("attempt-2.json")).unwrap();
+        assert!(json.contains("\"rows_affected\": 3"), "{json}");
+    }
+}

@@ -1,0 +1,265 @@
+//! The executor's slots: one thread each, running one admitted attempt after the other.
+//!
+//! In: jobs from the gate, whose admission is durable. Out: their results in the object store,
+//! their records in the ledger, their signed reports.
+//! Never: starts what was stopped meanwhile; frees a slot before the door is closed.
+//! Fails: an attempt whose runner is gone fails as retryable, and the next one gets a new runner.
+//! Source: `docs/adr/0003-threads-not-fibers.md`.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use cofferdam_broker::{
+    AttemptContext, AttemptIds, CancelReason, Canceller, Counts, Door, LogSink, serve_lane,
+};
+use cofferdam_bundle::statement::{Dispatch, Phase, ReportState};
+use cofferdam_call::{AttemptEnd, EndState, Usage};
+use cofferdam_ids::{Code, Timestamp};
+
+use crate::{
+    attempts::{Running, Stopped, stop},
+    drive::{Events, Happened},
+    error::ExecutorError,
+    gate::Admitted,
+    house::House,
+    objects::{AttemptName, AttemptResult},
+    outcome::{Outcome, report},
+    release::ReadyRelease,
+    runners::{Lane, ReleaseRunner},
+};
+
+/// An admitted attempt and what it runs on.
+pub struct Job {
+    /// The attempt.
+    pub attempt: Admitted,
+    /// Its release.
+    pub ready: Arc<ReadyRelease>,
+}
+
+/// Jobs that wait for a slot. There are never more than slots, because the gate takes no more
+/// dispatches than slots are free.
+#[derive(Default)]
+pub struct Queue {
+    state: Mutex<(VecDeque<Job>, bool)>,
+    changed: Condvar,
+}
+
+impl Queue {
+    /// Adds a job.
+    pub fn push(&self, job: Job) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).0.push_back(job);
+        self.changed.notify_one();
+    }
+
+    /// No more jobs come; workers end when the queue is empty.
+    pub fn close(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.changed.notify_all();
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(job) = state.0.pop_front() {
+                return Some(job);
+            }
+            if state.1 {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Starts one thread a slot.
+pub fn start(
+    house: &Arc<House>,
+    queue: &Arc<Queue>,
+    events: &Events,
+) -> Result<Vec<JoinHandle<()>>, ExecutorError> {
+    (0..house.config.slots)
+        .map(|slot| {
+            let (house, queue, events) = (Arc::clone(house), Arc::clone(queue), events.clone());
+            thread::Builder::new()
+                .name(format!("slot-{slot}"))
+                .spawn(move || {
+                    while let Some(job) = queue.next() {
+                        run(&house, &job, &events);
+                    }
+                })
+                .map_err(|e| ExecutorError::RunnerStart(e.to_string()))
+        })
+        .collect()
+}
+
+/// One attempt, from its lane to its report.
+fn run(house: &House, job: &Job, events: &Events) {
+    let order = job.attempt.dispatch.statement();
+    let began = Instant::now();
+    let log = MemoryLog::default();
+    let (outcome, usage, counts) = on_lane(house, job, &log);
+    let ids = ids(order);
+    let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let word = match (outcome.state, outcome.code) {
+        (_, Some(stop::LEASE_LOST)) => "lost",
+        (ReportState::Cancelled, _) => "cancelled",
+        (ReportState::Failed, Some(code)) if code != crate::outcome::TASK_FAILED => "stopped",
+        _ => outcome.word(),
+    };
+    let recorded = house.ledger.record(&counts.ended(&ids, word, outcome.code, wall_ms));
+    let kept = keep(house, order, &outcome, log.take(), job.attempt.at, Some(usage));
+    let outcome = match kept {
+        Ok(()) => outcome,
+        // Work that was done counts; the customer is told by the log that its words are lost.
+        Err(error) => {
+            tracing::error!(%error, task = %order.task, "an attempt's result could not be stored");
+            outcome
+        }
+    };
+    let fields = job.attempt.report_fields();
+    match recorded.and_then(|_| report(house, order, &outcome, &fields)) {
+        Ok(report) => {
+            let _ = events.send(Happened::Ended(order.lease_id.clone(), report));
+        }
+        // Without its record nothing is told; the lease runs out and the task is tried again.
+        Err(error) => tracing::error!(%error, "the ledger cannot be written; nothing is reported"),
+    }
+}
+
+fn on_lane(house: &House, job: &Job, log: &MemoryLog) -> (Outcome, Usage, Counts) {
+    let failed =
+        |error: &ExecutorError| (Outcome::failed(error, Phase::Run), Usage::default(), Counts::default());
+    let release = job.attempt.release.digest;
+    let runner = match house.runners.get(release, || job.ready.artifacts(house)) {
+        Ok(runner) => runner,
+        Err(error) => return failed(&error),
+    };
+    let Some(lane) = runner.take_lane() else {
+        return failed(&ExecutorError::RunnerDied("it has no free lane".into()));
+    };
+    let mut door = Door::new(context(house, job, log));
+    let lease = &job.attempt.dispatch.statement().lease_id;
+    let running = running(&runner, &lane, door.canceller(), job);
+    if let Err(stopped) = house.attempts.started(lease, running) {
+        runner.put_back(lane);
+        return (Outcome::stopped(stopped), Usage::default(), door.finish());
+    }
+    let served = serve_lane(&lane.stream, job.attempt.plan(), &mut door);
+    let told = house.attempts.ended(lease);
+    let counts = door.finish();
+    let usage = served.end.usage;
+    let outcome = match served.usable {
+        true => {
+            runner.put_back(Lane { next_start: lane.next_start + 1, ..lane });
+            Outcome::ended(served.end, told)
+        }
+        false => lost_runner(&runner, served.end, told),
+    };
+    (outcome, usage, counts)
+}
+
+/// The lane broke: the runner is gone, hangs, or does not keep to the protocol. It is ended, and
+/// the next attempt gets another one.
+fn lost_runner(runner: &ReleaseRunner, end: AttemptEnd, told: Option<Stopped>) -> Outcome {
+    if let Some(told) = told {
+        runner.process.kill();
+        return Outcome::stopped(told);
+    }
+    let words = match &end.state {
+        EndState::Stopped { message, .. } => message.clone(),
+        _ => String::new(),
+    };
+    let how = runner.process.last_words();
+    runner.process.kill();
+    let ran = Some(Duration::from_micros(end.usage.wall_us));
+    Outcome { ran, ..Outcome::failed(&ExecutorError::RunnerDied(format!("{words}; {how}")), Phase::Run) }
+}
+
+fn running(runner: &Arc<ReleaseRunner>, lane: &Lane, canceller: Canceller, job: &Job) -> Running {
+    Running {
+        runner: Arc::clone(runner),
+        lane: lane.index,
+        start: lane.next_start,
+        cancel: Box::new(move |code| canceller.cancel(reason(code))),
+        wall: Duration::from_millis(job.attempt.admission.limits().wall_ms),
+    }
+}
+
+fn reason(code: Code) -> CancelReason {
+    match code {
+        stop::TIME => CancelReason::WallClock,
+        stop::LEASE_LOST => CancelReason::LeaseLost,
+        _ => CancelReason::Asked,
+    }
+}
+
+fn context(house: &House, job: &Job, log: &MemoryLog) -> AttemptContext {
+    AttemptContext {
+        ids: ids(job.attempt.dispatch.statement()),
+        rights: Arc::new(job.attempt.admission.clone()),
+        files: Arc::clone(&job.ready.files),
+        gateways: Arc::clone(&house.gateways),
+        ledger: Arc::clone(&house.ledger),
+        log: Box::new(log.clone()),
+        limits: job.attempt.admission.limits(),
+        clock: house.clock.reader(),
+    }
+}
+
+fn ids(order: &Dispatch) -> AttemptIds {
+    AttemptIds {
+        run: order.run_id.clone(),
+        task: order.task.clone(),
+        attempt: order.attempt,
+        dispatch: order.dispatch_id.clone(),
+    }
+}
+
+/// Keeps what came of an attempt in the object store.
+pub fn keep(
+    house: &House,
+    order: &Dispatch,
+    outcome: &Outcome,
+    log: Vec<u8>,
+    started_at: Timestamp,
+    usage: Option<Usage>,
+) -> Result<(), ExecutorError> {
+    let ended_at = house.clock.now();
+    let result = AttemptResult {
+        state: outcome.word(),
+        code: outcome.code,
+        guest_code: outcome.guest_code.clone(),
+        message: outcome.message.clone(),
+        rows_affected: outcome.rows,
+        started_at,
+        ended_at,
+        duration_ms: u64::try_from(ended_at.since(started_at).as_millis()).unwrap_or(u64::MAX),
+        usage: usage.unwrap_or_default(),
+    };
+    let name = AttemptName { run: &order.run_id, task: &order.task, attempt: order.attempt };
+    house.objects.keep(name, log, &result)
+}
+
+/// An attempt's log until it ends; the door keeps it within its limit.
+#[derive(Clone, Default)]
+struct MemoryLog(Arc<Mutex<Vec<u8>>>);
+
+impl MemoryLog {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl LogSink for MemoryLog {
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        Ok(())
+    }
+}
