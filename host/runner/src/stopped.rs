@@ -115,19 +115,18 @@ impl Stopped {
     }
 }
 
-/// Whether the fault lies just below the memory's start, seen from the guest 4 GiB above it.
+/// Whether the fault lies around the memory's start, seen from the guest 4 GiB above it.
 ///
 /// Compiled languages keep a second stack at the bottom of the memory for what has an address;
 /// deep recursion fills that one first. Wasmtime gives the fault's address in words alone.
 fn fell_off_its_stack(error: &wasmtime::Error) -> bool {
-    const LOWEST: u64 = (4 << 30) - (16 << 20);
+    const START: u64 = 4 << 30;
+    const AROUND: u64 = 16 << 20;
     error.chain().any(|cause| {
         let text = cause.to_string();
-        let address =
-            text.strip_prefix("memory fault at wasm address 0x").and_then(|rest| rest.split(' ').next());
-        address
-            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-            .is_some_and(|at| (LOWEST..4 << 30).contains(&at))
+        let address = text.strip_prefix("memory fault at wasm address 0x");
+        let digits = address.and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        u64::from_str_radix(digits, 16).is_ok_and(|at| at.abs_diff(START) < AROUND)
     })
 }
 
