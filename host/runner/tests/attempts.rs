@@ -1,5 +1,7 @@
 //! Attempts of small guests: what ends well, and what is stopped with which code.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::{

@@ -1,6 +1,8 @@
 //! What a confined child can still do. Each probe is this program started again, with one thread
 //! and an empty environment, as the executor starts its children.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     io::{IoSlice, Read, Write},
     mem::MaybeUninit,

@@ -1,5 +1,7 @@
 //! Attempts of real guests, built from Rust by `cargo xtask test`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::{cell::RefCell, path::PathBuf, rc::Rc, time::Duration};
@@ -71,7 +73,9 @@ fn a_std_guest_that_misbehaves_is_stopped_with_its_code() {
         ("spin", TIME_LIMIT),
         ("sleep", TIME_LIMIT),
         ("allocate", MEMORY_LIMIT),
-        ("recurse", STACK_OVERFLOW),
+        // Its frames are copied in one piece, and such a copy's trap does not say where it was:
+        // that it was the stack that ran out cannot be told.
+        ("recurse", TRAPPED),
         ("exit", GUEST_EXITED),
         ("huge-summary", CALL_TOO_LARGE),
         ("huge-log-line", CALL_TOO_LARGE),
