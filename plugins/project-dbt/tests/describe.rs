@@ -257,3 +257,16 @@ models/s.yml: `unit_tests` is left out; it is not supported
 models/s.yml: `exposures` is left out; it is not supported
 "#);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_text_in_any_file_gives_tasks_or_problems(
+        text in "(\\{%|%\\}|\\{\\{|\\}\\}|\\{#|#\\}|macro |endmacro|if |for |ref\\(|config\\(|models:|- name: |tests:|\\PC|\n| )*"
+    ) {
+        for path in ["dbt_project.yml", "models/a.sql", "models/s.yml", "macros/m.sql", "tests/t.sql", "seeds/s.csv"] {
+            let _ = describe(&[(path, &text), ("models/calls.sql", "select {{ m() }}")]);
+        }
+    }
+}

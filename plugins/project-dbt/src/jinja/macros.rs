@@ -165,8 +165,8 @@ fn blocks(text: &str) -> Vec<(String, std::ops::Range<usize>)> {
     while let Some(next) = text[at..].find("{%").into_iter().chain(text[at..].find("{#")).min() {
         let start = at + next;
         let closing = if text[start..].starts_with("{#") { "#}" } else { "%}" };
-        let Some(length) = text[start..].find(closing) else { break };
-        let end = start + length + 2;
+        let Some(length) = text[start + 2..].find(closing) else { break };
+        let end = start + 2 + length + 2;
         at = end;
         if closing == "#}" {
             continue;
