@@ -40,7 +40,8 @@
 //!
 //! An adapter implements [`Adapter`] and [`Connection`] and ends with [`export_adapter!`]; a
 //! project loader implements [`Project`] and ends with [`export_project!`]. One crate exports one
-//! plugin.
+//! plugin, and turns on the feature of its world: `adapter`, `task` or `project`. Components are built
+//! one by one (`cargo build -p …`), because Cargo unites the features of what it builds at once.
 
 pub mod arrow;
 mod codes;
@@ -51,7 +52,7 @@ mod host;
 mod task;
 pub mod testing;
 mod warehouse;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", any(feature = "adapter", feature = "task", feature = "project")))]
 #[doc(hidden)]
 pub mod wasm;
 

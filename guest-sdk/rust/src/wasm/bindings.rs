@@ -22,6 +22,7 @@ pub mod shared {
 }
 
 /// The world `adapter`.
+#[cfg(feature = "adapter")]
 pub mod adapter {
     wit_bindgen::generate!({
         path: ["../../wit/types", "../../wit/capability", "../../wit/warehouse", "../../wit/task", "../../wit/worlds"],
@@ -38,6 +39,7 @@ pub mod adapter {
 }
 
 /// The world `task`.
+#[cfg(feature = "task")]
 pub mod task {
     wit_bindgen::generate!({
         path: ["../../wit/types", "../../wit/capability", "../../wit/warehouse", "../../wit/task", "../../wit/worlds"],
@@ -55,6 +57,7 @@ pub mod task {
 }
 
 /// The world `project`.
+#[cfg(feature = "project")]
 pub mod project {
     wit_bindgen::generate!({
         path: ["../../wit/types", "../../wit/capability", "../../wit/warehouse", "../../wit/task", "../../wit/worlds"],

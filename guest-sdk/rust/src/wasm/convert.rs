@@ -8,6 +8,7 @@ pub(super) fn list<A, B: From<A>>(items: Vec<A>) -> Vec<B> {
     items.into_iter().map(B::from).collect()
 }
 
+#[cfg(any(feature = "adapter", feature = "task"))]
 /// Turns a copy of every item of a slice.
 pub(super) fn copies<A: Clone, B: From<A>>(items: &[A]) -> Vec<B> {
     items.iter().cloned().map(B::from).collect()
@@ -155,6 +156,7 @@ impl From<Relation> for d::Relation {
 
 /// The types of the package `warehouse` exist twice: as a task imports them and as an adapter
 /// exports them.
+#[cfg(any(feature = "adapter", feature = "task"))]
 macro_rules! warehouse_types {
     ($w:path) => {
         const _: () = {
@@ -239,5 +241,5 @@ macro_rules! warehouse_types {
     };
 }
 
-warehouse_types!(super::bindings::task::cofferdam::warehouse::warehouse);
-warehouse_types!(super::bindings::adapter::exports::cofferdam::warehouse::warehouse);
+#[cfg(any(feature = "adapter", feature = "task"))]
+pub(super) use warehouse_types;

@@ -1,21 +1,81 @@
-//! The traits of the SDK as exports of a component.
+//! An adapter as a component: SQL sessions come in, a warehouse goes out.
 
 use std::{cell::RefCell, marker::PhantomData};
 
 use super::{
     bindings::{
-        adapter::exports::cofferdam::warehouse::warehouse as w,
-        project::exports::cofferdam::task::project as p,
+        adapter::{cofferdam::capability::sql, exports::cofferdam::warehouse::warehouse as w},
         shared::cofferdam::types::{data as d, failures as f},
-        task::exports::cofferdam::task::task as t,
     },
-    convert::list,
-    imports::Host,
+    convert::{copies, list, warehouse_types},
+    host::Host,
 };
-use crate::{
-    Adapter, Argument, Connection, Context, Failure, FailureKind, Invocation, Loader, Outcome, Project,
-    ProjectConfig, ProjectContext, Rows, Task, TaskFailure, codes,
-};
+use crate::{Access, Adapter, Column, Connection, Failure, Loader, Rows, Session, Sql, Value, codes};
+
+warehouse_types!(super::bindings::adapter::exports::cofferdam::warehouse::warehouse);
+
+impl Sql for Host {
+    fn open(&self, gateway: &str, access: Access) -> Result<Box<dyn Session>, Failure> {
+        Ok(Box::new(HostSession(sql::open(gateway, access.into())?)))
+    }
+}
+
+struct HostSession(sql::Session);
+
+impl Session for HostSession {
+    fn query(&self, statement: &str, values: &[Value]) -> Result<Box<dyn Rows>, Failure> {
+        let rows = self.0.query(statement, &copies(values))?;
+        Ok(Box::new(HostRows { columns: list(rows.columns()), rows }))
+    }
+
+    fn execute(&self, statement: &str, values: &[Value]) -> Result<u64, Failure> {
+        Ok(self.0.execute(statement, &copies(values))?)
+    }
+
+    fn begin(&self) -> Result<(), Failure> {
+        Ok(self.0.begin()?)
+    }
+
+    fn commit(&self) -> Result<(), Failure> {
+        Ok(self.0.commit()?)
+    }
+
+    fn rollback(&self) -> Result<(), Failure> {
+        Ok(self.0.rollback()?)
+    }
+
+    fn load(&self, table: &[String], columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
+        let target = sql::LoadTarget { table: table.to_vec(), columns: copies(columns) };
+        Ok(Box::new(HostLoader(self.0.load(&target)?)))
+    }
+}
+
+struct HostRows {
+    columns: Vec<Column>,
+    rows: sql::Rows,
+}
+
+impl Rows for HostRows {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(self.rows.next()?)
+    }
+}
+
+struct HostLoader(sql::Loader);
+
+impl Loader for HostLoader {
+    fn write(&mut self, frame: &[u8]) -> Result<(), Failure> {
+        Ok(self.0.write(frame)?)
+    }
+
+    fn finish(self: Box<Self>) -> Result<u64, Failure> {
+        Ok(self.0.finish()?)
+    }
+}
 
 /// An adapter as a component.
 pub struct AdapterGuest<A>(PhantomData<A>);
@@ -150,89 +210,4 @@ impl w::GuestLoader for GuestLoader {
 
 fn ended() -> f::Failure {
     Failure::invalid(codes::FRAME, "the load was ended before").into()
-}
-
-/// A task as a component.
-pub struct TaskGuest<T>(PhantomData<T>);
-
-impl<T: Task> t::Guest for TaskGuest<T> {
-    fn run(invocation: t::Invocation) -> Result<t::Outcome, t::TaskFailure> {
-        let invocation = Invocation {
-            task: invocation.task,
-            entry: invocation.entry,
-            gateway: invocation.gateway,
-            run: invocation.run,
-            attempt: invocation.attempt,
-            environment: invocation.environment,
-            started_at: invocation.started_at,
-            settings: list(invocation.settings),
-            arguments: list(invocation.arguments),
-        };
-        let cx = Context { files: &Host, warehouse: &Host, telemetry: &Host };
-        match T::run(&cx, invocation) {
-            Ok(Outcome { rows_affected, summary }) => Ok(t::Outcome { rows_affected, summary }),
-            Err(TaskFailure { kind, code, message }) => {
-                let kind = match kind {
-                    FailureKind::Transient => t::FailureKind::Transient,
-                    FailureKind::Permanent => t::FailureKind::Permanent,
-                    FailureKind::CheckFailed => t::FailureKind::CheckFailed,
-                    FailureKind::Cancelled => t::FailureKind::Cancelled,
-                };
-                Err(t::TaskFailure { kind, code, message })
-            }
-        }
-    }
-}
-
-impl From<t::Argument> for Argument {
-    fn from(argument: t::Argument) -> Self {
-        Self { name: argument.name, json: argument.json }
-    }
-}
-
-impl From<p::Argument> for Argument {
-    fn from(argument: p::Argument) -> Self {
-        Self { name: argument.name, json: argument.json }
-    }
-}
-
-impl From<Argument> for p::Argument {
-    fn from(argument: Argument) -> Self {
-        Self { name: argument.name, json: argument.json }
-    }
-}
-
-/// A project loader as a component.
-pub struct ProjectGuest<P>(PhantomData<P>);
-
-impl<P: Project> p::Guest for ProjectGuest<P> {
-    fn describe(config: p::ProjectConfig) -> Result<Vec<p::TaskSpec>, Vec<p::Problem>> {
-        let config = ProjectConfig { root: config.root, gateway: config.gateway, vars: list(config.vars) };
-        let specs = P::describe(&ProjectContext { files: &Host, telemetry: &Host }, config);
-        let specs = specs.map_err(|problems| {
-            let turned = problems.into_iter();
-            turned
-                .map(|of| p::Problem { path: of.path, line: of.line, message: of.message })
-                .collect::<Vec<_>>()
-        })?;
-        let turned = specs.into_iter().map(|of| p::TaskSpec {
-            id: of.id,
-            entry: of.entry,
-            needs: of.needs,
-            path: of.path,
-            tags: of.tags,
-            settings: list(of.settings),
-            sql: of
-                .sql
-                .into_iter()
-                .map(|of| p::SqlRequest {
-                    gateway: of.gateway,
-                    mode: of.mode,
-                    reads: of.reads,
-                    writes: of.writes,
-                })
-                .collect(),
-        });
-        Ok(turned.collect())
-    }
 }

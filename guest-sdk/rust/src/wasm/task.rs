@@ -1,121 +1,19 @@
-//! The host's imports as the traits of the SDK.
+//! A task as a component: a warehouse, files and telemetry come in, the task goes out.
+
+use std::marker::PhantomData;
 
 use super::{
-    bindings::{
-        adapter::cofferdam::capability::sql,
-        shared::cofferdam::capability::{release_files, telemetry},
-        task::cofferdam::warehouse::warehouse,
-    },
-    convert::{copies, list},
+    bindings::task::{cofferdam::warehouse::warehouse, exports::cofferdam::task::task as t},
+    convert::{copies, list, warehouse_types},
+    host::Host,
 };
 use crate::{
-    Access, Column, Connection, DataType, Dialect, Failure, FileInfo, Files, Level, Loader, MergeStrategy,
-    Relation, RelationInfo, Rows, Session, Sql, Telemetry, Value, ValueRange, Warehouse,
+    Access, Argument, Column, Connection, Context, DataType, Dialect, Failure, FailureKind, Invocation,
+    Loader, MergeStrategy, Outcome, Relation, RelationInfo, Rows, Task, TaskFailure, Value, ValueRange,
+    Warehouse,
 };
 
-/// Bytes asked for at a time.
-const PIECE_BYTES: u32 = 1 << 20;
-
-/// The host.
-pub(super) struct Host;
-
-impl Files for Host {
-    fn list(&self, prefix: &str) -> Result<Vec<FileInfo>, Failure> {
-        let files = release_files::list_files(prefix)?;
-        Ok(files.into_iter().map(|file| FileInfo { path: file.path, size: file.size }).collect())
-    }
-
-    fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        let mut whole = release_files::read(path, 0, PIECE_BYTES)?;
-        let mut last = whole.len();
-        // A short piece is the last one; a full one may have something behind it.
-        while last == PIECE_BYTES as usize {
-            let mut piece = release_files::read(path, whole.len() as u64, PIECE_BYTES)?;
-            last = piece.len();
-            whole.append(&mut piece);
-        }
-        Ok(whole)
-    }
-}
-
-impl Telemetry for Host {
-    fn log(&self, level: Level, message: &str) {
-        let level = match level {
-            Level::Debug => telemetry::Level::Debug,
-            Level::Info => telemetry::Level::Info,
-            Level::Warn => telemetry::Level::Warn,
-            Level::Error => telemetry::Level::Error,
-        };
-        telemetry::log(level, message);
-    }
-
-    fn progress(&self, done: u64, total: u64) {
-        telemetry::progress(done, total);
-    }
-}
-
-impl Sql for Host {
-    fn open(&self, gateway: &str, access: Access) -> Result<Box<dyn Session>, Failure> {
-        Ok(Box::new(HostSession(sql::open(gateway, access.into())?)))
-    }
-}
-
-struct HostSession(sql::Session);
-
-impl Session for HostSession {
-    fn query(&self, statement: &str, values: &[Value]) -> Result<Box<dyn Rows>, Failure> {
-        let rows = self.0.query(statement, &copies(values))?;
-        Ok(Box::new(HostRows { columns: list(rows.columns()), rows }))
-    }
-
-    fn execute(&self, statement: &str, values: &[Value]) -> Result<u64, Failure> {
-        Ok(self.0.execute(statement, &copies(values))?)
-    }
-
-    fn begin(&self) -> Result<(), Failure> {
-        Ok(self.0.begin()?)
-    }
-
-    fn commit(&self) -> Result<(), Failure> {
-        Ok(self.0.commit()?)
-    }
-
-    fn rollback(&self) -> Result<(), Failure> {
-        Ok(self.0.rollback()?)
-    }
-
-    fn load(&self, table: &[String], columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
-        let target = sql::LoadTarget { table: table.to_vec(), columns: copies(columns) };
-        Ok(Box::new(HostLoader(self.0.load(&target)?)))
-    }
-}
-
-struct HostRows {
-    columns: Vec<Column>,
-    rows: sql::Rows,
-}
-
-impl Rows for HostRows {
-    fn columns(&self) -> &[Column] {
-        &self.columns
-    }
-
-    fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(self.rows.next()?)
-    }
-}
-
-struct HostLoader(sql::Loader);
-
-impl Loader for HostLoader {
-    fn write(&mut self, frame: &[u8]) -> Result<(), Failure> {
-        Ok(self.0.write(frame)?)
-    }
-
-    fn finish(self: Box<Self>) -> Result<u64, Failure> {
-        Ok(self.0.finish()?)
-    }
-}
+warehouse_types!(super::bindings::task::cofferdam::warehouse::warehouse);
 
 impl Warehouse for Host {
     fn open(&self, gateway: &str, access: Access) -> Result<Box<dyn Connection>, Failure> {
@@ -220,5 +118,43 @@ impl Loader for WarehouseLoader {
 
     fn finish(self: Box<Self>) -> Result<u64, Failure> {
         Ok(self.0.finish()?)
+    }
+}
+
+/// A task as a component.
+pub struct TaskGuest<T>(PhantomData<T>);
+
+impl<T: Task> t::Guest for TaskGuest<T> {
+    fn run(invocation: t::Invocation) -> Result<t::Outcome, t::TaskFailure> {
+        let invocation = Invocation {
+            task: invocation.task,
+            entry: invocation.entry,
+            gateway: invocation.gateway,
+            run: invocation.run,
+            attempt: invocation.attempt,
+            environment: invocation.environment,
+            started_at: invocation.started_at,
+            settings: list(invocation.settings),
+            arguments: list(invocation.arguments),
+        };
+        let cx = Context { files: &Host, warehouse: &Host, telemetry: &Host };
+        match T::run(&cx, invocation) {
+            Ok(Outcome { rows_affected, summary }) => Ok(t::Outcome { rows_affected, summary }),
+            Err(TaskFailure { kind, code, message }) => {
+                let kind = match kind {
+                    FailureKind::Transient => t::FailureKind::Transient,
+                    FailureKind::Permanent => t::FailureKind::Permanent,
+                    FailureKind::CheckFailed => t::FailureKind::CheckFailed,
+                    FailureKind::Cancelled => t::FailureKind::Cancelled,
+                };
+                Err(t::TaskFailure { kind, code, message })
+            }
+        }
+    }
+}
+
+impl From<t::Argument> for Argument {
+    fn from(argument: t::Argument) -> Self {
+        Self { name: argument.name, json: argument.json }
     }
 }

@@ -1,0 +1,50 @@
+//! What several worlds lend: files of the release and telemetry.
+
+#[cfg(any(feature = "task", feature = "project"))]
+use super::bindings::shared::cofferdam::capability::{release_files, telemetry};
+#[cfg(any(feature = "task", feature = "project"))]
+use crate::{Failure, FileInfo, Files, Level, Telemetry};
+
+/// Bytes asked for at a time.
+#[cfg(any(feature = "task", feature = "project"))]
+const PIECE_BYTES: u32 = 1 << 20;
+
+/// The host.
+pub(super) struct Host;
+
+#[cfg(any(feature = "task", feature = "project"))]
+impl Files for Host {
+    fn list(&self, prefix: &str) -> Result<Vec<FileInfo>, Failure> {
+        let files = release_files::list_files(prefix)?;
+        Ok(files.into_iter().map(|file| FileInfo { path: file.path, size: file.size }).collect())
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let mut whole = release_files::read(path, 0, PIECE_BYTES)?;
+        let mut last = whole.len();
+        // A short piece is the last one; a full one may have something behind it.
+        while last == PIECE_BYTES as usize {
+            let mut piece = release_files::read(path, whole.len() as u64, PIECE_BYTES)?;
+            last = piece.len();
+            whole.append(&mut piece);
+        }
+        Ok(whole)
+    }
+}
+
+#[cfg(any(feature = "task", feature = "project"))]
+impl Telemetry for Host {
+    fn log(&self, level: Level, message: &str) {
+        let level = match level {
+            Level::Debug => telemetry::Level::Debug,
+            Level::Info => telemetry::Level::Info,
+            Level::Warn => telemetry::Level::Warn,
+            Level::Error => telemetry::Level::Error,
+        };
+        telemetry::log(level, message);
+    }
+
+    fn progress(&self, done: u64, total: u64) {
+        telemetry::progress(done, total);
+    }
+}
