@@ -315,6 +315,30 @@ mod tests {
     #[test]
     fn the_commands_are_these() {
         let help = Cofferdam::command().term_width(100).render_help().to_string();
-        insta::assert_snapshot!(help, @"");
+        insta::assert_snapshot!(help, @r"
+        The command line: projects, releases, keys, grants, ledger, plugins, runs.
+
+        Usage: cofferdam [OPTIONS] <COMMAND>
+
+        Commands:
+          init     Make what a project needs: cofferdam.toml, keys, trust root, starter grant, gateways
+          up       Start a scheduler and two executors on this machine; Ctrl-C stops them
+          release  Build, sign, hand over and read releases
+          run      Run a job, some tasks, or everything, and watch
+          get      What the scheduler knows: executors, runs, releases
+          cancel   Stop a run
+          logs     What tasks said: logs never leave the customer's machines
+          grants   What grants allow, by file and line
+          ledger   The tamper-evident record of an executor
+          keys     Keys of this project and its trust root
+          plugin   Look into a component without running it
+          help     Print this message or the help of the given subcommand(s)
+
+        Options:
+              --project <DIR>  The project's folder; the nearest one from here upward unless given [env:
+                               COFFERDAM_PROJECT=]
+          -h, --help           Print help
+          -V, --version        Print version
+        ");
     }
 }

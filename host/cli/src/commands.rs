@@ -73,7 +73,7 @@ fn print(text: &str) {
 
 fn shown<T: Serialize>(as_json: bool, value: &T, text: impl FnOnce(&T) -> String) {
     if as_json {
-        print(&String::from_utf8_lossy(&folder::json_text(value)));
+        print(&format!("{}\n", serde_json::to_string(value).unwrap_or_default()));
     } else {
         print(&text(value));
     }
@@ -143,7 +143,7 @@ async fn release_command(at: Option<&Path>, command: Release) -> Outcome<u8> {
             if json.json {
                 let value =
                     json!({"sha256": opened.sha256, "signed": opened.signed, "release": opened.release});
-                print(&String::from_utf8_lossy(&folder::json_text(&value)));
+                print(&format!("{value}\n"));
             } else {
                 print(&release::inspect_text(&opened, Paint::stdout()));
             }

@@ -194,7 +194,11 @@ mod tests {
             held: 0,
             ..executor.clone()
         };
-        insta::assert_snapshot!(executors(&[executor, quiet], sample::at(8), Paint::off()), @"");
+        insta::assert_snapshot!(executors(&[executor, quiet], sample::at(8), Paint::off()), @r"
+        NAME   EXECUTOR           ROLE AND POOL       VERSION  BUSY  HEARD OF  LEDGER  LAST DID
+        run    exec_0123456789ab  run main/default    0.1.0    1/4   3 s ago   812     model.flights.delays ok, 5 s ago
+        apply  exec_0123456789ab  apply main/default  0.1.0    0/4   never             nothing yet
+        ");
         assert_eq!(executors(&[], sample::at(8), Paint::off()), "no executor has made itself known yet\n");
     }
 
@@ -204,8 +208,20 @@ mod tests {
             TaskView { code: Some(Code(410)), ..sample::task("model.flights.stg", TaskState::Failed, 3) };
         let run_view =
             sample::run(RunState::Failed, vec![sample::task("seed.a", TaskState::Succeeded, 1), failed]);
-        insta::assert_snapshot!(runs(std::slice::from_ref(&run_view), sample::at(100), Paint::off()), @"");
-        insta::assert_snapshot!(run(&run_view, sample::at(100), Paint::off()), @"");
+        insta::assert_snapshot!(runs(std::slice::from_ref(&run_view), sample::at(100), Paint::off()), @r"
+        RUN                                       STATE   JOB  RELEASE  STARTED    TOOK  TASKS
+        run_0192f3a0-0000-7000-8000-000000000000  failed       7        100 s ago  12 s  1 ok, 1 failed
+        ");
+        insta::assert_snapshot!(run(&run_view, sample::at(100), Paint::off()), @r"
+        run       run_0192f3a0-0000-7000-8000-000000000000
+        state     failed after 12 s: 1 ok, 1 failed
+        release   7 of prj_flights (sha256:a4d451ec2346)
+        started   2026-09-21T14:13:20Z by me in prod
+
+        TASK               STATE   ATTEMPT  TOOK  ROWS  EXECUTOR           WHY
+        seed.a             ok      1                    exec_0123456789ab
+        model.flights.stg  failed  3                    exec_0123456789ab  CD0410 after 3 attempts
+        ");
     }
 
     #[test]
@@ -218,6 +234,9 @@ mod tests {
             tasks: 31,
             jobs: vec![JobName::new("nightly").unwrap()],
         };
-        insta::assert_snapshot!(releases(&[release], sample::at(100), Paint::off()), @"");
+        insta::assert_snapshot!(releases(&[release], sample::at(100), Paint::off()), @r"
+        PROJECT      RELEASE  DIGEST        BUILT      TASKS  JOBS
+        prj_flights  7        a4d451ec2346  100 s ago  31     nightly
+        ");
     }
 }

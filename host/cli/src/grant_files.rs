@@ -132,7 +132,22 @@ mod tests {
         let release = crate::release::sample();
         let set = grants(&starter()).unwrap();
         let text = explain(&set, &release, Sha256Digest::of(b"root"), "report.copy", NOW).unwrap();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        report.copy in role run: allowed
+          .cofferdam/grants/a.toml:11 grant `flights-starter` of replace-me@example.com, until 2026-12-21T00:00:00Z
+          .cofferdam/grants/a.toml:20 allows sql write on `wh` (reads nothing; writes marts.copy); statements parsed, at most 100000 rows out
+          .cofferdam/grants/a.toml:28 allows all files
+          .cofferdam/grants/a.toml:31 allows telemetry
+          within 1 s, 1024 KiB of memory, 1024 KiB of log
+          the scheduler may be told: duration_s, rows_affected
+        report.copy in role apply: allowed
+          .cofferdam/grants/a.toml:11 grant `flights-starter` of replace-me@example.com, until 2026-12-21T00:00:00Z
+          .cofferdam/grants/a.toml:20 allows sql write on `wh` (reads nothing; writes marts.copy); statements parsed, at most 100000 rows out
+          .cofferdam/grants/a.toml:28 allows all files
+          .cofferdam/grants/a.toml:31 allows telemetry
+          within 1 s, 1024 KiB of memory, 1024 KiB of log
+          the scheduler may be told: duration_s, rows_affected
+        ");
         assert!(refused(&set, &release, Sha256Digest::of(b"root"), NOW).is_empty());
     }
 

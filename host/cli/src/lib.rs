@@ -110,8 +110,18 @@ mod tests {
 
     #[test]
     fn a_wrong_command_is_told_like_every_other_error() {
-        insta::assert_snapshot!(said(&["cofferdam", "realease"]), @"");
-        insta::assert_snapshot!(said(&["cofferdam", "up", "--slots", "0"]), @"");
-        insta::assert_snapshot!(said(&["cofferdam", "release", "build", "--push"]), @"");
+        insta::assert_snapshot!(said(&["cofferdam", "realease"]), @r"
+        error[CD0001]: unrecognized subcommand 'realease'
+          fix: a similar subcommand exists: 'release'
+        ");
+        insta::assert_snapshot!(said(&["cofferdam", "up", "--slots", "0"]), @r"
+        error[CD0001]: invalid value '0' for '--slots <SLOTS>': 0 is not in 1..=64
+          fix: `cofferdam --help` lists the commands
+        ");
+        insta::assert_snapshot!(said(&["cofferdam", "release", "build", "--push"]), @r"
+        error[CD0001]: the following required arguments were not provided:
+          --sign
+          fix: write `cofferdam release build --sign --push`; `--help` says more
+        ");
     }
 }

@@ -239,13 +239,24 @@ mod tests {
 
     #[test]
     fn the_newest_run_is_shown_in_the_order_its_attempts_ended() {
-        insta::assert_snapshot!(shown(&Wanted::default()), @"");
+        insta::assert_snapshot!(shown(&Wanted::default()), @r"
+        a attempt 1: succeeded CD0203 after 0.0 s
+          = no grant\u{1b}[2J
+        b attempt 2: refused CD0203 after 0.0 s
+          10:02 info third
+          = no grant\u{1b}[2J
+        ");
     }
 
     #[test]
     fn an_earlier_attempt_is_shown_on_request() {
         let wanted = Wanted { run: Some("run_2".into()), task: Some("b".into()), attempt: Some(1) };
-        insta::assert_snapshot!(shown(&wanted), @"");
+        insta::assert_snapshot!(shown(&wanted), @r"
+        b attempt 1: failed CD0203 after 0.0 s
+          10:00 info first
+          10:01 error \u{1b}[2Jsecond
+          = no grant\u{1b}[2J
+        ");
     }
 
     #[test]
@@ -257,6 +268,10 @@ mod tests {
     #[test]
     fn a_log_that_is_not_here_names_the_folders() {
         let wanted = Wanted { run: Some("run_9".into()), task: Some("b".into()), attempt: None };
-        insta::assert_snapshot!(shown(&wanted), @"");
+        insta::assert_snapshot!(shown(&wanted), @r"
+        error[CD0015]: `b` has left no log here in run_9
+          why: looked in DIR
+          fix: name the folder with --objects or COFFERDAM_OBJECTS; logs lie where the executor that ran the task keeps them
+        ");
     }
 }

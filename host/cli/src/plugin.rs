@@ -10,7 +10,6 @@ use serde_json::json;
 
 use crate::{
     failure::{Failure, Outcome},
-    folder,
     text::{self, Colour, Paint},
 };
 
@@ -21,7 +20,9 @@ pub(crate) fn read(file: &Path) -> Outcome<(Vec<u8>, Inspected, World)> {
     // One byte more than allowed is enough to say that it is too large.
     let limit = u64::try_from(COMPONENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     fs::File::open(file).map_err(fail)?.take(limit).read_to_end(&mut bytes).map_err(fail)?;
-    let refused = |e: cofferdam_inspect::InspectRefused| Failure::of(&e).why(format!("`{}`", file.display()));
+    let refused = |e: cofferdam_inspect::InspectRefused| {
+        Failure::of(&e).why(format!("it was read from `{}`", file.display()))
+    };
     let found = inspect_bytes(&bytes).map_err(refused)?;
     let world = found.world().map_err(refused)?;
     Ok((bytes, found, world))
@@ -35,7 +36,7 @@ pub(crate) fn inspect(file: &Path, as_json: bool, paint: Paint) -> Outcome<Strin
             "sha256": found.sha256, "size": found.bytes, "world": world.full_name(),
             "imports": found.imports, "exports": found.exports,
         });
-        return Ok(String::from_utf8_lossy(&folder::json_text(&value)).into_owned());
+        return Ok(format!("{value}\n"));
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let mut out = format!("{}\n", paint.paint(Colour::Bold, text::tame(&name)));

@@ -60,11 +60,11 @@ reads = ["marts.*"]
 
     #[test]
     fn an_unknown_key_names_its_line_and_the_nearest_known_key() {
-        insta::assert_snapshot!(error(&SMALL.replace("gateway = \"wh\"\n", "gatway = \"wh\"\n")), @r"
+        insta::assert_snapshot!(error(&SMALL.replace("gateway = \"wh\"\n", "gatway = \"wh\"\n")), @r#"
         error[CD0003]: `cofferdam.toml` line 4: unknown key `gatway`
           why: `gatway = "wh"`
           fix: did you mean `gateway`? Known here: `name`, `gateway`
-        ");
+        "#);
         insta::assert_snapshot!(error(&SMALL.replace("reads =", "colour =")), @r#"
         error[CD0003]: `cofferdam.toml` line 14: unknown key `colour`
           why: `colour = ["marts.*"]`
@@ -74,27 +74,47 @@ reads = ["marts.*"]
 
     #[test]
     fn a_text_that_is_no_toml_names_its_line() {
-        insta::assert_snapshot!(error("[project]\nname = flights\n"), @"");
+        insta::assert_snapshot!(error("[project]\nname = flights\n"), @r"
+        error[CD0003]: `cofferdam.toml` line 2: invalid boolean, expected `false`
+          why: `name = flights`
+          fix: correct the line
+        ");
     }
 
     #[test]
     fn a_plugin_nobody_declared_names_its_line_and_the_nearest_name() {
-        insta::assert_snapshot!(error(&SMALL.replace("plugin = \"task-sql\"", "plugin = \"task-sq\"")), @"");
+        insta::assert_snapshot!(error(&SMALL.replace("plugin = \"task-sql\"", "plugin = \"task-sq\"")), @r#"
+        error[CD0003]: `cofferdam.toml` line 12: no plugin is called `task-sq`
+          why: `plugin = "task-sq"`
+          fix: did you mean `task-sql`? Otherwise add it to [plugins]
+        "#);
     }
 
     #[test]
     fn a_gateway_nobody_declared_is_refused() {
-        insta::assert_snapshot!(error(&SMALL.replace("gateway = \"wh\"", "gateway = \"lake\"")), @"");
+        insta::assert_snapshot!(error(&SMALL.replace("gateway = \"wh\"", "gateway = \"lake\"")), @r#"
+        error[CD0003]: `cofferdam.toml` line 4: no gateway is called `lake`
+          why: `gateway = "lake"`
+          fix: add it to [gateways] with the adapter that speaks to it
+        "#);
     }
 
     #[test]
     fn a_name_that_cannot_be_one_names_its_line() {
-        insta::assert_snapshot!(error(&SMALL.replace("name = \"flights\"", "name = \"my flights\"")), @"");
+        insta::assert_snapshot!(error(&SMALL.replace("name = \"flights\"", "name = \"my flights\"")), @r#"
+        error[CD0003]: `cofferdam.toml` line 3: `my flights` cannot be a project's name
+          why: `name = "my flights"`
+          fix: use 1 to 60 ASCII letters, digits and any of `_-`
+        "#);
     }
 
     #[test]
     fn a_task_that_asks_for_sql_without_a_gateway_is_refused() {
-        insta::assert_snapshot!(error(&SMALL.replace("gateway = \"wh\"\n", "")), @"");
+        insta::assert_snapshot!(error(&SMALL.replace("gateway = \"wh\"\n", "")), @r#"
+        error[CD0003]: `cofferdam.toml` line 10: nothing says which gateway `report.delays` works on
+          why: `id = "report.delays"`
+          fix: add `gateway = "…"` here or under [project]
+        "#);
     }
 
     proptest::proptest! {

@@ -249,8 +249,8 @@ mod tests {
         let before = tree(temp.path());
         let second = init(temp.path(), NOW.plus(std::time::Duration::from_secs(60)), Paint::off()).unwrap();
         assert_eq!(tree(temp.path()), before);
-        assert!(first.contains("made") && !first.contains("kept"), "{first}");
-        assert!(second.contains("kept") && !second.contains("made"), "{second}");
+        assert!(first.contains("  made ") && !first.contains("  kept "), "{first}");
+        assert!(second.contains("  kept ") && !second.contains("  made "), "{second}");
     }
 
     #[test]
@@ -260,7 +260,22 @@ mod tests {
         let text = init(temp.path(), NOW, Paint::off()).unwrap();
         let text = text.replace(&*temp.path().canonicalize().unwrap().to_string_lossy(), "DIR");
         let digest = keys::root_digest(&Folder::at(temp.path()), NOW).unwrap().to_string();
-        insta::assert_snapshot!(text.replace(&digest, "DIGEST"), @"");
+        insta::assert_snapshot!(text.replace(&digest, "DIGEST"), @r"
+        project prj_flights in DIR
+          made     cofferdam.toml                      what the project is made of
+          made     .cofferdam/keys/root.key            signs the trust root; keep it offline later
+          made     .cofferdam/keys/release.key         signs what may run
+          made     .cofferdam/keys/dispatch.key        the scheduler's: signs what runs now
+          made     .cofferdam/trust/root.json          the trust root: which keys may sign what
+          made     .cofferdam/gateways.toml            the warehouses, for the executor alone
+          made     .cofferdam/grants/flights.toml      what the tasks may do: read it
+        trust root sha256:DIGEST
+
+        next
+          cofferdam up                            scheduler and executors on this machine
+          cofferdam release build --sign --push   in another terminal: what may run
+          cofferdam run                           run it and watch
+        ");
     }
 
     #[test]

@@ -107,7 +107,7 @@ grant_format = 1
 id      = "{name}-starter"
 owner   = "replace-me@example.com"      # who answers for this grant
 reason  = "first steps on this machine"
-expires = {expires}                    # nothing is allowed from then on
+expires = {expires}                    # the last day on which it holds
 require_confinement = []                # e.g. ["seccomp", "landlock"]: refuse to run without
 
 [subject]
@@ -171,7 +171,47 @@ mod tests {
             &schemas,
             Timestamp::from_millis(1_790_000_000_000),
         );
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        # What tasks of `flights` may do on this machine's executors. Everything else is refused.
+        # As long as nobody edits this file, `cofferdam init` renews it when the plugins were rebuilt.
+        # `cofferdam grants explain TASK` shows which line here allows what, or why not.
+        grant_format = 1
+        id      = "flights-starter"
+        owner   = "replace-me@example.com"      # who answers for this grant
+        reason  = "first steps on this machine"
+        expires = 2026-12-20                    # the last day on which it holds
+        require_confinement = []                # e.g. ["seccomp", "landlock"]: refuse to run without
+
+        [subject]
+        project = "sha256:4813494d137e1631bba301d5acab6e7bb7aa74ce1185d456565ef51d737677b2"
+        tasks   = ["*"]                         # narrow it, e.g. ["model.flights.*"]
+        roles   = ["run", "apply"]
+        plugins = [                             # the components that may take part, by digest
+            "sha256:c0704d4007fea08f0c2d11e5316565df60a6cf7f790ec2d8cec905b360756426",    # task-sql
+        ]
+
+        [[sql]]
+        gateway    = "wh"
+        mode       = "write"                    # read | write | admin
+        statements = "parsed"                   # a statement that cannot be read is refused
+        reads      = ["raw.*", "marts.*"]
+        writes     = ["raw.*", "marts.*"]
+        max_rows   = 100000                     # rows a plugin may read out; work inside the warehouse is not limited
+
+        [[files]]
+        prefixes = [""]                         # every file of the signed release
+
+        [telemetry]
+        log = true
+
+        [report]
+        to_scheduler = ["duration_s", "rows_affected"]
+
+        [limits]
+        wall_ms   = 600000
+        mem_bytes = 268435456
+        log_bytes = 1048576
+        "#);
     }
 
     #[test]
@@ -190,6 +230,19 @@ mod tests {
 
     #[test]
     fn every_gateway_has_a_file_of_its_own() {
-        insta::assert_snapshot!(gateways(&["lake", "wh"], Some("wh"), &["raw".to_owned()]), @"");
+        insta::assert_snapshot!(gateways(&["lake", "wh"], Some("wh"), &["raw".to_owned()]), @r#"
+        # The warehouses of this machine's executors. No plugin and no scheduler sees this file.
+        default = "wh"
+
+        [gateways.lake]
+        engine = "sqlite"
+        path = "warehouse/lake.db"    # from this file's folder; each schema is a file beside it
+        schemas = ["raw"]
+
+        [gateways.wh]
+        engine = "sqlite"
+        path = "warehouse/warehouse.db"    # from this file's folder; each schema is a file beside it
+        schemas = ["raw"]
+        "#);
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn collect(root: &Path, exclude: &[String], blobs: &Path) -> Outcome<
         let entry = take_in(&path, &file, blobs)?;
         total += entry.size;
         if total > RELEASE_BYTES_MAX {
-            return Err(too_large(&path, "the files up to", total, RELEASE_BYTES_MAX));
+            return Err(too_large(&format!("the files up to `{path}` are together"), RELEASE_BYTES_MAX));
         }
         files.push(entry);
     }
@@ -52,7 +52,7 @@ pub(crate) fn collect(root: &Path, exclude: &[String], blobs: &Path) -> Outcome<
 pub(crate) fn take_in(path: &str, file: &Path, blobs: &Path) -> Outcome<FileEntry> {
     let size = fs::metadata(file).map_err(|e| Failure::file("read", file, &e))?.len();
     if size > FILE_BYTES_MAX {
-        return Err(too_large(path, "", size, FILE_BYTES_MAX));
+        return Err(too_large(&format!("`{path}` is"), FILE_BYTES_MAX));
     }
     let bytes = fs::read(file).map_err(|e| Failure::file("read", file, &e))?;
     let sha256 = Sha256Digest::of(&bytes);
@@ -60,16 +60,10 @@ pub(crate) fn take_in(path: &str, file: &Path, blobs: &Path) -> Outcome<FileEntr
     Ok(FileEntry { path: path.to_owned(), sha256, size: bytes.len() as u64 })
 }
 
-fn too_large(path: &str, what: &str, size: u64, most: u64) -> Box<Failure> {
-    let (size, most) = (ByteCount(size), ByteCount(most));
-    let what = if what.is_empty() { String::new() } else { format!("{what} ") };
+fn too_large(what: &str, most: u64) -> Box<Failure> {
     let fix =
         "leave it out: add its path to `exclude` under [release]; load large data into the warehouse instead";
-    Failure::new(
-        RELEASE_FILE,
-        format!("{what}`{path}` cannot be part of a release: {size} are more than {most}"),
-        fix,
-    )
+    Failure::new(RELEASE_FILE, format!("{what} longer than the {} a release allows", ByteCount(most)), fix)
 }
 
 struct Walk<'a> {
@@ -196,7 +190,7 @@ mod tests {
         let file = fs::File::create(temp.path().join("huge.csv")).unwrap();
         file.set_len(FILE_BYTES_MAX + 1).unwrap();
         insta::assert_snapshot!(paths(&temp, &[]).unwrap_err().render(), @r"
-        error[CD0010]: `huge.csv` cannot be part of a release: 64 MiB are more than 64 MiB
+        error[CD0010]: `huge.csv` is longer than the 64 MiB a release allows
           fix: leave it out: add its path to `exclude` under [release]; load large data into the warehouse instead
         ");
     }

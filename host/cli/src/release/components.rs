@@ -59,13 +59,25 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_component_is_refused() {
-        insta::assert_snapshot!(take(b"not wasm"), @"");
-        insta::assert_snapshot!(take(&wat::parse_str("(module)").unwrap()), @"");
+        insta::assert_snapshot!(take(b"not wasm"), @r"
+        error[CD0501]: the file is not a WebAssembly component
+          why: it was read from `DIR/x.wasm`
+          fix: build it with `cargo build --target wasm32-wasip2`
+        ");
+        insta::assert_snapshot!(take(&wat::parse_str("(module)").unwrap()), @r"
+        error[CD0502]: the file is a core WebAssembly module, not a component
+          why: it was read from `DIR/x.wasm`
+          fix: build for `wasm32-wasip2`, whose output is a component, not for `wasm32-wasip1`
+        ");
     }
 
     #[test]
     fn a_component_that_asks_for_what_no_world_has_is_refused() {
         let text = r#"(component (import "evil:net/sockets@1.0.0" (instance)))"#;
-        insta::assert_snapshot!(take(&wat::parse_str(text).unwrap()), @"");
+        insta::assert_snapshot!(take(&wat::parse_str(text).unwrap()), @r"
+        error[CD0508]: the component fits no world: it exports no interface
+          why: it was read from `DIR/x.wasm`
+          fix: implement the trait of the SDK and export it with its macro
+        ");
     }
 }

@@ -42,7 +42,7 @@ pub fn open_any(bytes: &[u8], keys: Option<&KeySet>) -> Outcome<Opened> {
         Failure::new(
             NO_RELEASE,
             "this is not a release",
-            "name a release.json or envelope.json, or a release's number or digest",
+            "name a release.json or release.dsse.json, or a release's number or digest",
         )
     })?;
     let signed = "not checked: run this in the project's folder, whose trust root names the keys".to_owned();
@@ -186,7 +186,39 @@ mod tests {
             sha256: Some(Sha256Digest::of(b"body")),
             signed: "by ab, a release key".into(),
         };
-        insta::assert_snapshot!(inspect_text(&opened, Paint::off()), @"");
+        insta::assert_snapshot!(inspect_text(&opened, Paint::off()), @r"
+        release 7 of prj_flights
+        digest     sha256:230d8358dc8e8890b4c58deeb62912ee2f20357ae92a5cc861b98e68fe31acb5
+        signed     by ab, a release key
+        built      2026-09-21T14:13:20Z, good until 2026-12-20T14:13:20Z
+        runs on    executors of pool default in cluster main
+        how often  any time, also by hand, at most 5 attempts of a task in a run
+        reports    state, code, phase, duration_s, rows_affected: all the scheduler learns
+        files      1, 1 B
+
+        plugins
+        NAME            WORLD          SIZE    DIGEST
+        adapter-sqlite  adapter@0.1.0  1000 B  sha256:6bf9181d8d0036fc96e38a9f8753ac1cc04cc1c68d6e1ce34524dcee3e2ffe3e
+        task-sql        task@0.1.0     1000 B  sha256:c0704d4007fea08f0c2d11e5316565df60a6cf7f790ec2d8cec905b360756426
+
+        gateways
+        wh: spoken to by adapter-sqlite
+
+        2 tasks
+        report.delays  (run of task-sql)
+            asks to read marts.* on gateway wh
+            asks to read every file of the release
+            asks to write a log
+        report.copy  (run of task-sql)
+            after report.delays
+            asks to write marts.copy on gateway wh
+            asks to read every file of the release
+            asks to write a log
+            takes day
+
+        jobs
+        nightly: *
+        ");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Local {
 
     /// The signed envelope.
     pub fn envelope_file(&self) -> PathBuf {
-        self.folder.join("envelope.json")
+        self.folder.join("release.dsse.json")
     }
 
     /// Reads the body.

@@ -73,7 +73,13 @@ pub(crate) fn live(run: &RunView, now: Timestamp, width: usize, paint: Paint) ->
     let active: Vec<&TaskView> = run.tasks.iter().filter(|task| task.state == TaskState::Leased).collect();
     let retried = run.tasks.iter().filter(|task| task.state == TaskState::Ready && task.attempt.0 > 0);
     let shown: Vec<&TaskView> = active.iter().copied().chain(retried).take(ACTIVE_MAX).collect();
-    let names = shown.iter().map(|task| task.task.as_str().len()).max().unwrap_or(0).min(width / 2);
+    let names = shown
+        .iter()
+        .map(|task| task.task.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .min(width / 2)
+        .min(width.saturating_sub(14));
     let mut lines: Vec<String> = shown
         .iter()
         .map(|task| {
@@ -306,7 +312,11 @@ pub(crate) mod tests {
     #[test]
     fn the_live_view_has_a_line_for_each_active_task_and_one_of_counts() {
         let run = run(RunState::Running, mixed());
-        insta::assert_snapshot!(live(&run, at(7), 100, Paint::off()).join("\n"), @"");
+        insta::assert_snapshot!(live(&run, at(7), 100, Paint::off()).join("\n"), @r"
+          model.flights.stg_flights  running        5.0 s  attempt 2  exec_0123456789ab
+          model.flights.stg_planes   again soon  attempt 1  exec_0123456789ab
+        7.0 s  1 ok, 1 running, 1 ready, 1 waiting
+        ");
     }
 
     #[test]
@@ -334,18 +344,38 @@ pub(crate) mod tests {
         let lines = |tasks: &[TaskView]| {
             tasks.iter().filter_map(|t| change(t, at(7), Paint::off())).collect::<Vec<_>>().join("\n")
         };
-        insta::assert_snapshot!(lines(&mixed()), @"");
-        insta::assert_snapshot!(lines(&ended()), @"");
+        insta::assert_snapshot!(lines(&mixed()), @r"
+        14:13:27  ok         seed.flights.airports  1 s  1204 rows
+        14:13:27  running    model.flights.stg_flights  attempt 2  on exec_0123456789ab
+        14:13:27  again      model.flights.stg_planes  after attempt 1: CD0703
+        ");
+        insta::assert_snapshot!(lines(&ended()), @r"
+        14:13:27  ok         seed.flights.airports  1 s  1204 rows
+        14:13:27  failed     model.flights.stg_flights  the task itself says so; its log has the reason
+        14:13:27  failed     model.flights.stg_planes  CD0410 after 3 attempts
+        14:13:27  refused    model.flights.secrets  CD0203
+        14:13:27  skipped    model.flights.delays  needs model.flights.stg_flights
+        ");
     }
 
     #[test]
     fn the_summary_names_what_did_not_succeed_and_where_to_look() {
-        insta::assert_snapshot!(summary(&run(RunState::Failed, ended()), Paint::off()), @"");
+        insta::assert_snapshot!(summary(&run(RunState::Failed, ended()), Paint::off()), @r"
+        run run_0192f3a0-0000-7000-8000-000000000000 failed in 12 s: 1 ok, 2 failed, 1 refused, 1 skipped, 1204 rows
+
+        TASK                       STATE    WHY
+        model.flights.stg_flights  failed   the task itself says so; its log has the reason
+        model.flights.stg_planes   failed   CD0410 after 3 attempts
+        model.flights.secrets      refused  CD0203
+        model.flights.delays       skipped  needs model.flights.stg_flights
+
+        what it said: cofferdam logs run_0192f3a0-0000-7000-8000-000000000000 model.flights.stg_flights
+        ");
     }
 
     #[test]
     fn the_summary_of_a_success_is_one_line() {
         let tasks = ended().into_iter().take(1).collect();
-        insta::assert_snapshot!(summary(&run(RunState::Succeeded, tasks), Paint::off()), @"");
+        insta::assert_snapshot!(summary(&run(RunState::Succeeded, tasks), Paint::off()), @"run run_0192f3a0-0000-7000-8000-000000000000 succeeded in 12 s: 1 ok, 1204 rows");
     }
 }

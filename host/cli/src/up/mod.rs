@@ -261,7 +261,16 @@ mod tests {
     fn up_says_where_it_is_and_what_to_do() {
         let options = Options { slots: 4, listen: String::new() };
         let text = told("http://127.0.0.1:7440", &options, Duration::from_millis(1234), Paint::off());
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        ready at http://127.0.0.1:7440 after 1.2 s: a scheduler, a run and an apply executor with 4 slots each
+
+        in another terminal
+          cofferdam release build --sign --push   what may run
+          cofferdam run                           run it and watch
+          cofferdam get executors                 who does what
+
+        Ctrl-C stops everything
+        ");
     }
 
     #[test]
