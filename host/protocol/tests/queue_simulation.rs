@@ -57,7 +57,10 @@ fn plan(dice: &mut Dice, n: u64) -> RunPlan {
     RunPlan {
         run: run_id(n),
         project: ProjectId::new("prj_shop").unwrap(),
-        audience: Audience { clusters: vec!["main".parse().unwrap()], pools: vec!["default".parse().unwrap()] },
+        audience: Audience {
+            clusters: vec!["main".parse().unwrap()],
+            pools: vec!["default".parse().unwrap()],
+        },
         role: Role::Run,
         tasks: tasks.collect(),
     }
@@ -182,7 +185,10 @@ impl World {
         let report = report(&who, &grant, state, self.dice.chance(60));
         // Another executor cannot report it, nor can an older fence.
         let thief = executor(99);
-        assert_ne!(self.queue.report(&thief, &Report { executor: thief.clone(), ..report.clone() }, self.now), Taken::Fresh);
+        assert_ne!(
+            self.queue.report(&thief, &Report { executor: thief.clone(), ..report.clone() }, self.now),
+            Taken::Fresh
+        );
         let old = Report { fence: Fence(grant.fence.0 - 1), ..report.clone() };
         assert_ne!(self.queue.report(&who, &old, self.now), Taken::Fresh);
         let before = self.current_fence(&grant);
@@ -231,7 +237,8 @@ impl World {
         self.queue.take_changes();
         let mut again = Queue::new(self.queue.last_fence());
         for run in self.queue.runs() {
-            let (tasks, version) = (self.queue.tasks(run).unwrap().to_vec(), self.queue.version(run).unwrap());
+            let (tasks, version) =
+                (self.queue.tasks(run).unwrap().to_vec(), self.queue.version(run).unwrap());
             again.restore(self.plans[run].clone(), tasks, version, self.queue.is_cancelled(run));
         }
         again.forgive(self.now, TERM);

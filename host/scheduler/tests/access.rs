@@ -53,11 +53,11 @@ async fn a_thief_with_the_clients_secret_but_not_the_executors_key_gets_nothing(
     // A key of his own is not enrolled: the client has its one.
     assert_eq!(code(thief.enrol().await), "CD0608");
     let poll = thief.next_poll(1, 0);
-    assert_eq!(code(thief.send(&poll).await), "CD0101", "signed by no enrolled key");
+    assert_eq!(code(thief.send(&poll).await), "CD0104", "signed by no enrolled key");
     // Nor does the name of the honest executor help.
     let mut named = thief.next_poll(1, 0);
     named.executor = honest.id.clone();
-    assert_eq!(code(thief.send(&named).await), "CD0101");
+    assert_eq!(code(thief.send(&named).await), "CD0104");
 
     assert_eq!(honest.poll(1, 0).await.len(), 1, "the work is still there");
 }
@@ -116,8 +116,8 @@ async fn a_poll_for_another_role_or_with_another_signature_is_refused() {
     assert_eq!(code(executor.send(&other).await), "CD0609");
     let poll = executor.next_poll(1, 0);
     let forged = sign(&poll, &[&SigningKey::from_seed([77; 32])]);
-    assert_eq!(code(executor.client.poll(forged, 0).await), "CD0101");
-    assert_eq!(code(executor.client.poll(b"not json".to_vec(), 0).await), "CD0100");
+    assert_eq!(code(executor.client.poll(forged, 0).await), "CD0104");
+    assert_eq!(code(executor.client.poll(b"not json".to_vec(), 0).await), "CD0102");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{App, body_json, caller::APerson};
 use crate::{
     Problem,
-    limits::{IDEMPOTENCY_KEY_BYTES_MAX, WATCH_PAUSE},
+    limits::{IDEMPOTENCY_KEY_BYTES_MAX, WATCH_PAUSE, WATCH_PAUSE_MAX},
     store::{Command, RunMeta, Start, load_release, read},
 };
 
@@ -108,10 +108,10 @@ pub(super) async fn watch(
     if let Some(after) = watch.after {
         loop {
             changed.mark_unchanged();
-            match read::version(&app.store.readers, &run).await? {
-                Some(version) if version <= after => {}
+            let tasks = match read::version(&app.store.readers, &run).await? {
+                Some((version, tasks)) if version <= after => tasks,
                 _ => break,
-            }
+            };
             let news = async {
                 tokio::select! {
                     news = changed.changed() => news.is_ok(),
@@ -120,12 +120,17 @@ pub(super) async fn watch(
             };
             match timeout_at(deadline, news).await {
                 // Changes that come in bursts are answered together.
-                Ok(true) => tokio::time::sleep(WATCH_PAUSE).await,
+                Ok(true) => tokio::time::sleep(watch_pause(tasks)).await,
                 _ => break,
             }
         }
     }
     view(&app, &run).await
+}
+
+/// The view of a large run is long: it is given less often.
+fn watch_pause(tasks: u64) -> Duration {
+    (WATCH_PAUSE + Duration::from_micros(tasks.saturating_mul(100))).min(WATCH_PAUSE_MAX)
 }
 
 /// `POST /v1/runs/{id}/cancel`.

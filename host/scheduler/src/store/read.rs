@@ -7,10 +7,10 @@ use cofferdam_ids::{
     AttemptNo, ClusterName, ExecutorId, JobName, PoolName, ProjectId, ReleaseSeq, Role, RunId, Sha256Digest,
     Timestamp,
 };
-use cofferdam_protocol::api::{ExecutorView, ReleaseView, RunState, RunView, TaskState, TaskView};
+use cofferdam_protocol::api::{ExecutorView, ReleaseView, RunView, TaskState, TaskView};
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
-use super::words::{count, from_json, from_word, word};
+use super::words::{count, from_json, from_word};
 use crate::limits::{EXECUTORS_MAX, LIST_MAX};
 
 /// An executor's key and where it was enrolled.
@@ -90,10 +90,12 @@ pub(crate) async fn releases(db: &SqlitePool) -> Result<Vec<ReleaseView>, sqlx::
     rows.iter().map(view).collect()
 }
 
-/// The version of a run.
-pub(crate) async fn version(db: &SqlitePool, run: &RunId) -> Result<Option<u64>, sqlx::Error> {
-    let sql = "SELECT version FROM runs WHERE id = ?";
-    Ok(sqlx::query_scalar::<_, i64>(sql).bind(run.as_str()).fetch_optional(db).await?.map(count))
+/// The version of a run and how many tasks it has.
+pub(crate) async fn version(db: &SqlitePool, run: &RunId) -> Result<Option<(u64, u64)>, sqlx::Error> {
+    let sql = "SELECT version, coalesce((SELECT max(place) + 1 FROM run_tasks WHERE run = runs.id), 0)
+               FROM runs WHERE id = ?";
+    let row: Option<(i64, i64)> = sqlx::query_as(sql).bind(run.as_str()).fetch_optional(db).await?;
+    Ok(row.map(|(version, tasks)| (count(version), count(tasks))))
 }
 
 /// A run with its tasks.
@@ -168,13 +170,6 @@ pub(crate) async fn executors(db: &SqlitePool) -> Result<Vec<ExecutorView>, sqlx
         })
     };
     rows.iter().map(view).collect()
-}
-
-/// Whether a run is over.
-pub(crate) async fn is_over(db: &SqlitePool, run: &RunId) -> Result<Option<bool>, sqlx::Error> {
-    let sql = "SELECT state FROM runs WHERE id = ?";
-    let state: Option<String> = sqlx::query_scalar(sql).bind(run.as_str()).fetch_optional(db).await?;
-    Ok(state.map(|state| state != word(&RunState::Running)))
 }
 
 fn run_view(row: &SqliteRow) -> Result<RunView, sqlx::Error> {

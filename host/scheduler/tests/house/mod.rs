@@ -33,7 +33,11 @@ impl House {
     pub async fn with_lease_term(lease_term: Duration) -> Self {
         let data = tempfile::tempdir().unwrap();
         let seed = STANDARD.encode([3; 32]); // The fixture's dispatch key.
-        std::fs::write(data.path().join("dispatch.key"), format!("{{\"alg\":\"ed25519\",\"seed\":\"{seed}\"}}")).unwrap();
+        std::fs::write(
+            data.path().join("dispatch.key"),
+            format!("{{\"alg\":\"ed25519\",\"seed\":\"{seed}\"}}"),
+        )
+        .unwrap();
         let person = create_client(&data.path().join("store"), ClientKind::Person, "alice", 1).await.unwrap();
         let mut house = Self { data, fixture: Fixture::new(), running: None, person, lease_term };
         house.start().await;
@@ -109,7 +113,8 @@ impl House {
     }
 
     pub async fn executor(&self, seed: u8) -> FakeExecutor {
-        let made = create_client(&self.store(), ClientKind::Executor, &format!("executor-{seed}"), 1).await.unwrap();
+        let made =
+            create_client(&self.store(), ClientKind::Executor, &format!("executor-{seed}"), 1).await.unwrap();
         let mut executor = FakeExecutor::new(self.client(&made), made, seed);
         executor.enrol().await.unwrap();
         executor.dispatch_keys = Some(KeySet::one(self.fixture.dispatch_key.public()));
@@ -222,7 +227,10 @@ impl FakeExecutor {
     }
 
     pub async fn succeed(&self, dispatch: &Dispatch) {
-        assert_eq!(self.send_report(&self.report(dispatch, ReportState::Succeeded)).await, ReportAnswer::Taken);
+        assert_eq!(
+            self.send_report(&self.report(dispatch, ReportState::Succeeded)).await,
+            ReportAnswer::Taken
+        );
     }
 }
 
