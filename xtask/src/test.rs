@@ -27,8 +27,9 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         ]);
         step::run("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
-    // The journeys start the real programs, which a test run does not build by itself.
-    step::run("programs", step::cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
+    // The journeys start the real programs. Building the tests builds them too, with the same
+    // features, so that nothing is built twice.
+    step::run("build programs and tests", step::cargo().args(["test", "--quiet", "--workspace", "--no-run"]))?;
     let mut tests = step::cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     tests.env("COFFERDAM_GUESTS", &guests).env("COFFERDAM_BIN", step::target().join("debug"));
