@@ -105,7 +105,7 @@ async fn release_command(at: Option<&Path>, command: Release) -> Outcome<u8> {
                 "tasks": built.release.tasks.len(), "file": built.local.body_file()});
             if sign {
                 let signed = release::sign(&folder, &built.local, None, at_now)?;
-                say(format!("signed as sha256:{}", signed.body_sha256()));
+                say(format!("signed release {} as sha256:{}", built.local.seq, signed.body_sha256()));
                 value["sha256"] = json!(signed.body_sha256());
             } else {
                 say("next: cofferdam release sign".to_owned());

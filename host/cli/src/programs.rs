@@ -65,6 +65,7 @@ fn plugin_places(
     for folder in [folder, env].into_iter().flatten() {
         places.push(folder.join(&file));
         places.push(folder.join(&built));
+        places.push(folder.join(format!("cofferdam_{built}")));
     }
     places.push(own.join("plugins").join(&file));
     places.push(own.join("../guests").join(&file));
