@@ -299,7 +299,7 @@ async fn a_release_needs_its_root_its_blobs_its_signature_and_a_higher_number() 
         "CD0611",
         "one number, two releases"
     );
-    assert_eq!(person.releases().await.unwrap().releases, [view.clone()]);
+    assert_eq!(person.releases().await.unwrap().releases, std::slice::from_ref(&view));
     assert_eq!(person.release(&view.sha256).await.unwrap(), envelope);
 }
 

@@ -12,7 +12,10 @@ use crate::limits::RELEASES_CACHED_MAX;
 
 /// The releases used last.
 #[derive(Clone, Default)]
-pub(crate) struct ReleaseCache(Arc<Mutex<VecDeque<(Sha256Digest, Arc<Release>)>>>);
+pub(crate) struct ReleaseCache(Arc<Mutex<Entries>>);
+
+/// The one used last comes first.
+type Entries = VecDeque<(Sha256Digest, Arc<Release>)>;
 
 impl ReleaseCache {
     pub(crate) fn get(&self, sha256: &Sha256Digest) -> Option<Arc<Release>> {

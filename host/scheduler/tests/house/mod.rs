@@ -1,5 +1,5 @@
 //! A real scheduler on a loopback port, real clients, and executors that hold real keys but run nothing.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
