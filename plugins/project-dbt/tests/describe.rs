@@ -1,5 +1,7 @@
 //! Projects as authors write them and as they should not: what `describe` makes of each.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use cofferdam_project_dbt::DbtProject;
 use cofferdam_sdk::testing::MemoryHost;
 use cofferdam_sdk::{Argument, Level, Problem, Project, ProjectConfig, TaskSpec};

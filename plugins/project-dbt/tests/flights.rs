@@ -1,5 +1,7 @@
 //! The example project, described: what a newcomer's first release holds.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::path::{Path, PathBuf};
 
 use cofferdam_project_dbt::DbtProject;

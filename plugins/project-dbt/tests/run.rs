@@ -1,5 +1,7 @@
 //! Attempts at nodes: what reaches the warehouse, and what a failure says.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use cofferdam_project_dbt::{DbtProject, DbtTask};
 use cofferdam_sdk::testing::MemoryHost;
 use cofferdam_sdk::{

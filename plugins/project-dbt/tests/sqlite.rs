@@ -1,5 +1,7 @@
 //! The example project, run node by node on a real SQLite through the SQLite adapter.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 #[allow(dead_code, unreachable_pub, reason = "the adapter's own tests use the rest")]
 #[path = "../../adapter-sqlite/tests/host/mod.rs"]
 mod host;
@@ -107,6 +109,16 @@ impl House {
     }
 }
 
+/// What the incremental tables hold.
+const COUNTS: &str = "select (select count(*) from intermediate.int_flights), (select count(*) from marts.daily_carriers), (select sum(flights) from marts.daily_carriers), (select max(flight_date) from marts.daily_carriers)";
+
+/// The lines of the incremental models.
+fn incremental(lines: Vec<String>) -> String {
+    let names = ["int_flights:", "int_flight_weather:", "daily_carriers:"];
+    let of_them = |line: &String| names.iter().any(|name| line.contains(name));
+    lines.into_iter().filter(of_them).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn the_example_runs_and_a_second_run_does_less() {
     let house = House::flights();
@@ -158,30 +170,21 @@ not_null_carriers_carrier: passed
 unique_carriers_carrier: passed
 marts.carrier_ranking: view
 "#);
-    let counts = "select (select count(*) from intermediate.int_flights), (select count(*) from marts.daily_carriers), (select sum(flights) from marts.daily_carriers), (select max(flight_date) from marts.daily_carriers)";
-    insta::assert_snapshot!(house.text(counts), @"12208|206|12208|2013-01-14");
+    insta::assert_snapshot!(house.text(COUNTS), @"12208|206|12208|2013-01-14");
 
-    let incremental = |lines: Vec<String>| {
-        let names = ["int_flights:", "int_flight_weather:", "daily_carriers:"];
-        lines
-            .into_iter()
-            .filter(|line| names.iter().any(|name| line.contains(name)))
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
     insta::assert_snapshot!(incremental(house.run(&[])), @r#"
 intermediate.int_flights: nothing new
 marts.daily_carriers: nothing new
 intermediate.int_flight_weather: nothing new
 "#);
-    insta::assert_snapshot!(house.text(counts), @"12208|206|12208|2013-01-14");
+    insta::assert_snapshot!(house.text(COUNTS), @"12208|206|12208|2013-01-14");
 
     insta::assert_snapshot!(incremental(house.run(&[("through", "\"2013-01-21\"")])), @r#"
 intermediate.int_flights: 6018 rows put in place by key
 marts.daily_carriers: 104 rows merged by key
 intermediate.int_flight_weather: 6018 rows put in place by key
 "#);
-    insta::assert_snapshot!(house.text(counts), @"18226|310|18226|2013-01-21");
+    insta::assert_snapshot!(house.text(COUNTS), @"18226|310|18226|2013-01-21");
     insta::assert_snapshot!(house.text("select place, carrier_name, flights, on_time_percent from marts.carrier_ranking order by place limit 3"), @"1|Virgin America|219|95.4; 2|Delta Air Lines Inc.|2493|89.5; 3|AirTran Airways Corporation|221|87.8");
 }
 

@@ -31,8 +31,8 @@ pub(super) fn check(source: &str) -> Result<(), (u32, String)> {
             Some(b'#') => start + rest.find("#}").map_or(rest.len(), |end| end + 2),
             Some(b'{' | b'%') => {
                 let tag = Tag::read(&rest[2..]);
-                if rest.starts_with("{%") {
-                    let word = first_word(&rest[2..]);
+                if let Some(inside) = rest.strip_prefix("{%") {
+                    let word = first_word(inside);
                     blocks += usize::from(BLOCKS.contains(&word));
                     blocks = blocks.saturating_sub(usize::from(word.starts_with("end")));
                 }
