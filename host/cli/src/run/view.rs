@@ -321,7 +321,7 @@ pub(crate) mod tests {
 
     #[test]
     fn no_line_of_the_live_view_is_wider_than_the_terminal() {
-        let long = task(&"model.flights.".repeat(10).trim_end_matches('.').to_owned(), TaskState::Leased, 2);
+        let long = task("model.flights.".repeat(10).trim_end_matches('.'), TaskState::Leased, 2);
         let run = run(RunState::Running, vec![long]);
         for width in [20, 40, 80] {
             let lines = live(&run, at(7), width, Paint::off());

@@ -45,6 +45,8 @@ pub(super) struct Child {
     process: tokio::process::Child,
     stdout: Option<Lines<BufReader<ChildStdout>>>,
     log: PathBuf,
+    /// Where this start's lines begin in the log.
+    log_from: usize,
 }
 
 impl Child {
@@ -59,11 +61,18 @@ impl Child {
             let _ = fs::remove_file(log);
         }
         let file = File::options().create(true).append(true).open(log).map_err(fail)?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).process_group(0).kill_on_drop(true);
+        let log_from = file.metadata().map_or(0, |meta| usize::try_from(meta.len()).unwrap_or(0));
+        command
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .process_group(0)
+            .kill_on_drop(true);
         let mut process = command.spawn().map_err(fail)?;
         let stdout = process.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         let pid = process.id().unwrap_or_default();
-        Ok(Self { name: name.to_owned(), pid, process, stdout, log: log.to_owned() })
+        Ok(Self { name: name.to_owned(), pid, process, stdout, log: log.to_owned(), log_from })
     }
 
     /// Waits for its ready line; gives the address it names. At once where it was ready before.
@@ -108,8 +117,9 @@ impl Child {
 
     fn failure(&self, what: String) -> Box<Failure> {
         let log = fs::read(&self.log).unwrap_or_default();
+        let log = log.get(self.log_from..).unwrap_or_default();
         let fix = format!("read its last lines above; all of them are in `{}`", self.log.display());
-        Failure::new(CHILD_ENDED, what, fix).after(quoted(&self.name, &String::from_utf8_lossy(&log)))
+        Failure::new(CHILD_ENDED, what, fix).after(quoted(&self.name, &String::from_utf8_lossy(log)))
     }
 
     fn ask_to_stop(&self) {
@@ -160,10 +170,14 @@ mod tests {
 
     fn shell(script: &str) -> (tempfile::TempDir, Child) {
         let temp = tempfile::tempdir().unwrap();
+        let child = shell_in(&temp, script);
+        (temp, child)
+    }
+
+    fn shell_in(temp: &tempfile::TempDir, script: &str) -> Child {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        let child = Child::start("scheduler", command, &temp.path().join("up/scheduler.log")).unwrap();
-        (temp, child)
+        Child::start("scheduler", command, &temp.path().join("up/scheduler.log")).unwrap()
     }
 
     #[tokio::test]
@@ -178,8 +192,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_ends_is_quoted() {
-        let (temp, mut child) = shell("echo 'error[CD0600]: port taken' >&2; exit 3");
+    async fn a_program_that_ends_is_quoted_from_this_start_on() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::create_dir(temp.path().join("up")).unwrap();
+        fs::write(temp.path().join("up/scheduler.log"), "an earlier start\n").unwrap();
+        let mut child = shell_in(&temp, "echo 'error[CD0600]: port taken' >&2; exit 3");
         let failure = child.ready(Duration::from_secs(20)).await.unwrap_err();
         let text = failure.render().replace(&*temp.path().to_string_lossy(), "DIR");
         insta::assert_snapshot!(text, @r"

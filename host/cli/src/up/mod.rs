@@ -35,7 +35,9 @@ use self::child::Child;
 /// How long a program may take until it is ready.
 const READY_MAX: Duration = Duration::from_secs(30);
 /// How long the programs may take to stop.
-const STOP_MAX: Duration = Duration::from_secs(15);
+const STOP_MAX: Duration = Duration::from_secs(12);
+/// Seconds executors may finish what they run, within [`STOP_MAX`].
+const DRAIN_S: u64 = 8;
 
 /// What the person asked for.
 #[derive(Clone, Debug)]
@@ -96,6 +98,7 @@ async fn start(
     let mut scheduler = Command::new(programs::beside("cofferdam-scheduler")?);
     scheduler.arg("start").arg("--data").arg(folder.inner("scheduler"));
     scheduler.args(["--listen", &options.listen]).arg("--dispatch-key").arg(folder.key_file("dispatch"));
+    scheduler.env_remove("COFFERDAM_TLS_CERT").env_remove("COFFERDAM_TLS_KEY");
     children.push(Child::start("scheduler", scheduler, &folder.inner("up/scheduler.log"))?);
     let url = ready(children).await?.ok_or_else(|| {
         Failure::new(PROGRAM, "the scheduler did not say where it listens", "install programs of one version")
@@ -153,6 +156,7 @@ fn executor(
         .env("COFFERDAM_CLUSTER", cluster)
         .env("COFFERDAM_SLOTS", options.slots.to_string())
         .env("COFFERDAM_NAME", format!("local-{role}"))
+        .env("COFFERDAM_DRAIN_S", DRAIN_S.to_string())
         .env_remove("COFFERDAM_CLIENT_SECRET_FILE")
         .env_remove("COFFERDAM_CA_FILE");
     Ok(command)
