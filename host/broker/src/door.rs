@@ -63,6 +63,9 @@ impl Door {
     pub fn call(&mut self, call: Call, payload: Vec<u8>) -> Result<(Reply, Vec<u8>), Refusal> {
         self.counts.calls += 1;
         self.cancel.check()?;
+        if self.finished {
+            return Err(CancelReason::Asked.refusal());
+        }
         let kind = call.kind();
         let (weighed, decided) = self.decide(&call, &payload);
         let allowed = match decided {
@@ -112,7 +115,6 @@ impl Door {
     pub fn finish(&mut self) -> Counts {
         if !self.finished {
             self.finished = true;
-            self.cancel.cancel(CancelReason::Asked.refusal());
             self.handles.clear();
             self.log.end((self.context.clock)());
         }

@@ -19,6 +19,15 @@ pub(crate) enum Held {
     Load { session: Handle },
 }
 
+/// Which sort of handle a call takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Session,
+    Rows,
+    Load,
+    Any,
+}
+
 /// What is known of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
@@ -86,17 +95,18 @@ impl Handles {
         }
     }
 
-    /// What a handle of any sort belongs to.
-    pub(crate) fn facts(&self, handle: Handle) -> Result<&Facts, Refusal> {
-        let of = |handle| match self.held.get(&handle) {
-            Some(Held::Session(session)) => Some(&session.facts),
+    /// The session a handle belongs to, where it is of the sort that is asked for.
+    pub(crate) fn facts(&self, handle: Handle, sort: Sort) -> Result<&Facts, Refusal> {
+        let owner = match (self.held.get(&handle), sort) {
+            (Some(Held::Session(_)), Sort::Session | Sort::Any) => Some(handle),
+            (Some(Held::Rows { session, .. }), Sort::Rows | Sort::Any) => Some(*session),
+            (Some(Held::Load { session }), Sort::Load | Sort::Any) => Some(*session),
             _ => None,
         };
-        let found = match self.held.get(&handle) {
-            Some(Held::Rows { session, .. } | Held::Load { session }) => of(*session),
-            _ => of(handle),
-        };
-        found.ok_or_else(|| refusals::not_yours(handle))
+        match owner.and_then(|owner| self.held.get(&owner)) {
+            Some(Held::Session(session)) => Ok(&session.facts),
+            _ => Err(refusals::not_yours(handle)),
+        }
     }
 
     /// Forgets a handle without touching what is behind it.

@@ -11,7 +11,7 @@ use cofferdam_grants::{Dialect, Reading, read_statement};
 use cofferdam_ids::Sha256Digest;
 
 use crate::{
-    handles::{Facts, Handles},
+    handles::{Facts, Handles, Sort},
     refusals,
 };
 
@@ -75,7 +75,7 @@ pub(crate) fn weigh(
     signed: impl Fn(&Sha256Digest) -> bool,
 ) -> Result<Weighed, Refusal> {
     check_sizes(call, payload)?;
-    let session = handle_of(call).map(|handle| handles.facts(handle).cloned()).transpose()?;
+    let session = handle_of(call).map(|(handle, sort)| handles.facts(handle, sort).cloned()).transpose()?;
     let mut bytes_in = payload.len() as u64;
     let mut weighed_statement = None;
     if let (
@@ -95,18 +95,18 @@ pub(crate) fn weigh(
     Ok(Weighed { session, statement: weighed_statement, bytes_in })
 }
 
-/// The handle a call is about.
-pub(crate) fn handle_of(call: &Call) -> Option<Handle> {
+/// The handle a call is about, and which sort it takes.
+fn handle_of(call: &Call) -> Option<(Handle, Sort)> {
     match call {
         Call::SqlQuery { session, .. }
         | Call::SqlExecute { session, .. }
         | Call::SqlBegin { session }
         | Call::SqlCommit { session }
         | Call::SqlRollback { session }
-        | Call::SqlLoad { session, .. } => Some(*session),
-        Call::SqlNext { rows } => Some(*rows),
-        Call::SqlLoadWrite { load } | Call::SqlLoadFinish { load } => Some(*load),
-        Call::Close { handle } => Some(*handle),
+        | Call::SqlLoad { session, .. } => Some((*session, Sort::Session)),
+        Call::SqlNext { rows } => Some((*rows, Sort::Rows)),
+        Call::SqlLoadWrite { load } | Call::SqlLoadFinish { load } => Some((*load, Sort::Load)),
+        Call::Close { handle } => Some((*handle, Sort::Any)),
         Call::SqlOpen { .. }
         | Call::FileList { .. }
         | Call::FileRead { .. }

@@ -11,9 +11,7 @@ use cofferdam_broker::{CancelReason, DescribeRights, Rights};
 use cofferdam_call::{
     Access, Call, Column, DataType, FailureKind, HANDLES_MAX, Handle, Limits, LogLevel, Refusal, Reply, Value,
 };
-use cofferdam_cap_sql::{
-    CancelToken, Engine, Gateways, RowsId, SessionWall, SqlDriver, SqlSession,
-};
+use cofferdam_cap_sql::{CancelToken, Engine, Gateways, RowsId, SessionWall, SqlDriver, SqlSession};
 use cofferdam_grants::{Allowed, Ask, Decision};
 use cofferdam_ids::{Code, GatewayName, GrantId, Sha256Digest};
 use cofferdam_ledger::Event;
@@ -266,7 +264,9 @@ fn rows_over_the_grant_s_limit_are_never_handed_over() {
     let mut door = house.door();
     let session = open(&mut door, Access::Read);
     let text = |rows| {
-        format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i FROM n")
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i FROM n"
+        )
     };
     let mut read = |rows: u32| {
         let rows = query(&mut door, session, &text(rows))?;

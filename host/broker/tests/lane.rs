@@ -9,8 +9,8 @@ use std::{
 
 use cofferdam_broker::{LaneEnd, serve_lane_within};
 use cofferdam_call::{
-    Access, AttemptEnd, AttemptPlan, Call, Confinement, EndState, Frame, FromRunner, GuestKind, Handle, Limits,
-    Reply, ToRunner, Usage, read_frame, write_frame,
+    Access, AttemptEnd, AttemptPlan, Call, Confinement, EndState, Frame, FromRunner, GuestKind, Handle,
+    Limits, Reply, ToRunner, Usage, read_frame, write_frame,
 };
 use cofferdam_ids::{Code, Sha256Digest};
 use house::{House, gateway, granted};
@@ -70,7 +70,10 @@ fn an_attempt_is_started_its_calls_answered_and_its_end_heard() {
         assert_eq!(opened, ToRunner::Reply(Reply::Opened(Handle(1))));
         let refused = call(&mut stream, Call::SqlOpen { gateway: gateway(), access: Access::Admin });
         assert!(matches!(refused, ToRunner::Refused(refusal) if refusal.code == Code(221)));
-        end(&mut stream, EndState::Succeeded { rows_affected: Some(3), summary: "all\u{1b}[31m red".to_owned() });
+        end(
+            &mut stream,
+            EndState::Succeeded { rows_affected: Some(3), summary: "all\u{1b}[31m red".to_owned() },
+        );
     });
     assert!(end.usable);
     let expected = EndState::Succeeded { rows_affected: Some(3), summary: "all\u{fffd}[31m red".to_owned() };

@@ -93,8 +93,8 @@ fn number(session: &mut Box<dyn SqlSession>, text: &str) -> i64 {
     query(session, text).1[0].column(0).as_primitive::<types::Int64Type>().value(0)
 }
 
-fn refused(result: Result<u64, Refusal>) -> u16 {
-    result.expect_err("refused").code.0
+fn refused(session: &mut Box<dyn SqlSession>, text: &str) -> u16 {
+    session.execute(text, &[]).expect_err(text).code.0
 }
 
 #[test]
@@ -154,12 +154,15 @@ fn values_of_every_type_come_back_as_arrow() {
 fn an_expression_is_of_the_type_of_its_values() {
     let house = House::new();
     let mut session = house.open(Access::Read);
-    let found = query(&mut session, "SELECT 1, 1.5, 'a', x'00', NULL UNION ALL SELECT 2, 2, 'b', x'01', NULL").0;
-    let expected =
-        [DataType::Int64, DataType::Float64, DataType::Text, DataType::Bytes, DataType::Text];
+    let found =
+        query(&mut session, "SELECT 1, 1.5, 'a', x'00', NULL UNION ALL SELECT 2, 2, 'b', x'01', NULL").0;
+    let expected = [DataType::Int64, DataType::Float64, DataType::Text, DataType::Bytes, DataType::Text];
     assert_eq!(found, expected);
     let error = session.query("SELECT 1 AS n UNION ALL SELECT 'a'", &[]).unwrap_err();
-    assert_eq!(error.to_string(), "CD0311: column `n` mixes values of several types; CAST it in the statement");
+    assert_eq!(
+        error.to_string(),
+        "CD0311: column `n` mixes values of several types; CAST it in the statement"
+    );
     let (found, batches) = query(&mut session, "SELECT 1 AS n WHERE 0");
     assert_eq!((found.as_slice(), batches.len()), (&[DataType::Text][..], 0));
 }
@@ -206,7 +209,7 @@ fn a_big_result_comes_in_frames_and_other_statements_run_between_them() {
         session.next_frame(rows, &mut frame).unwrap();
         got.push(frame);
     }
-    run(&mut session, "CREATE TABLE marts.between (x)");
+    run(&mut session, "CREATE TABLE marts.beside (x)");
     let (other, _) = session.query("SELECT 7", &[]).unwrap();
     got.extend(frames(&mut session, rows));
     assert_eq!(batches(&frames(&mut session, other))[0].num_rows(), 1);
@@ -308,6 +311,7 @@ fn the_engine_refuses_what_is_outside_of_the_wall() {
         "INSERT INTO secret VALUES (1)",
         "CREATE TABLE raw.orders (id INTEGER PRIMARY KEY AUTOINCREMENT, n)",
         "INSERT INTO raw.orders (n) VALUES (1)",
+        "CREATE INDEX raw.by_n ON orders (n)",
         "CREATE TABLE raw.secret (x)",
         "CREATE VIEW marts.peek AS SELECT 1 AS x",
     ] {
@@ -327,9 +331,12 @@ fn the_engine_refuses_what_is_outside_of_the_wall() {
         "CREATE VIEW raw.v AS SELECT 1",
         "CREATE TEMP TABLE t (x)",
         "CREATE TEMP VIEW v AS SELECT 1",
-        "CREATE TRIGGER marts.tr AFTER INSERT ON copy BEGIN SELECT 1; END",
         "CREATE VIRTUAL TABLE marts.v USING fts5(x)",
         "INSERT INTO marts.copy SELECT * FROM secret",
+        "INSERT INTO marts.copy SELECT * FROM main.secret AS s",
+        "REPLACE INTO marts.copy SELECT * FROM raw.secret -- all",
+        "INSERT INTO marts.copy SELECT x FROM secret",
+        "INSERT INTO marts.copy VALUES ((SELECT x FROM secret))",
         "CREATE TABLE marts.c AS SELECT * FROM raw.secret",
         "INSERT INTO marts.sqlite_master VALUES (1, 2, 3, 4, 5)",
         "DELETE FROM marts.sqlite_master",
@@ -344,12 +351,12 @@ fn the_engine_refuses_what_is_outside_of_the_wall() {
         "ANALYZE",
         "REINDEX",
     ] {
-        if text.contains("marts.copy") || text.contains("ON copy") {
+        if text.contains("marts.copy") {
             let _ = session.execute("CREATE TABLE IF NOT EXISTS marts.copy (x)", &[]);
         }
-        let code = refused(session.execute(text, &[]));
+        let code = refused(&mut session, text);
         assert!(matches!(code, 304 | 301), "{text}: CD{code:04}");
-        if !text.contains("fts5") && !text.contains("INSERT INTO marts.sqlite_master") {
+        if !text.contains("fts5") && !text.contains("marts.sqlite_master") {
             assert_eq!(code, 304, "{text}");
         }
     }
@@ -374,19 +381,24 @@ fn the_engine_refuses_what_is_outside_of_the_wall() {
 #[test]
 fn the_engine_lets_through_what_is_inside_of_the_wall() {
     let house = House::new();
-    run(&mut house.open(Access::Write), "CREATE TABLE raw.orders (id INTEGER PRIMARY KEY AUTOINCREMENT, n)");
+    run(&mut house.open(Access::Write), "CREATE TABLE raw.orders (id INTEGER PRIMARY KEY, n TEXT)");
     let mut session = house.walled(Access::Write);
     for text in [
         "CREATE TABLE marts.a (id INTEGER PRIMARY KEY AUTOINCREMENT, n TEXT UNIQUE)",
+        "CREATE TABLE marts.same (id INTEGER PRIMARY KEY, n TEXT)",
+        "INSERT INTO marts.same SELECT * FROM raw.orders",
         "INSERT INTO marts.a (n) SELECT n FROM raw.orders",
+        "INSERT INTO marts.a SELECT * FROM raw.orders",
+        "INSERT INTO marts.a SELECT * FROM raw.orders -- all of it",
+        "INSERT INTO marts.a VALUES (8, 'select')",
         "CREATE INDEX marts.i ON a (n)",
         "INSERT INTO marts.a (n) VALUES ('x') ON CONFLICT (n) DO UPDATE SET n = excluded.n",
-        "UPDATE marts.a SET n = 'y'",
+        "UPDATE marts.a SET n = n || id",
+        "CREATE VIEW marts.v AS SELECT * FROM a",
         "ALTER TABLE marts.a RENAME TO b",
-        "ALTER TABLE marts.b ADD COLUMN m",
-        "CREATE VIEW marts.v AS SELECT * FROM raw.orders",
-        "CREATE TABLE marts.c AS WITH o AS (SELECT * FROM raw.orders) SELECT count(*) AS n FROM o",
         "DROP VIEW marts.v",
+        "ALTER TABLE marts.b ADD COLUMN m",
+        "CREATE TABLE marts.c AS WITH o AS (SELECT * FROM raw.orders) SELECT count(*) AS n FROM o",
         "DELETE FROM marts.b",
         "DROP TABLE marts.b",
         "DROP TABLE IF EXISTS marts.b",
@@ -428,8 +440,7 @@ fn the_paths_of_the_files_are_not_shown() {
     assert_eq!(batches[0].column(1).null_count(), 3);
     let nowhere = SqliteSettings { place: Place::Known("/nonexistent-canary/wh.db".into()), schemas: vec![] };
     let driver = Sqlite::new(nowhere, Vault::default()).unwrap();
-    let error =
-        driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).err().unwrap();
+    let error = driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).err().unwrap();
     assert_eq!(error.to_string(), "CD0306: the warehouse's files cannot be opened");
 }
 
@@ -446,7 +457,8 @@ fn a_cancel_stops_a_statement_that_runs_and_every_later_one() {
         canceller.cancel(Refusal::new(FailureKind::Cancelled, Code(411), "stopped"));
     });
     let begun = Instant::now();
-    let endless = "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+    let endless =
+        "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
     let error = session.execute(endless, &[]).unwrap_err();
     assert_eq!(error.kind, FailureKind::Cancelled);
     assert!(begun.elapsed() < Duration::from_secs(10));
@@ -588,8 +600,7 @@ fn a_gateway_s_path_may_be_kept_behind_a_reference() {
     let folder = tempfile::tempdir().unwrap();
     let vault = Vault::new(Arc::new(Fixed("wh.db".to_owned())));
     let text = "[gateways.wh]\nengine = \"sqlite\"\npath = \"env://WAREHOUSE_FILE\"\n";
-    let gateways =
-        cofferdam_cap_sql::Gateways::parse("gateways.toml", text, folder.path(), &vault).unwrap();
+    let gateways = cofferdam_cap_sql::Gateways::parse("gateways.toml", text, folder.path(), &vault).unwrap();
     let driver = gateways.get(&cofferdam_ids::GatewayName::new("wh").unwrap()).unwrap();
     driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).unwrap();
     assert!(folder.path().join("wh.db").exists());

@@ -7,7 +7,9 @@ use std::{
 
 use crate::{
     append::LINE_BYTES_MAX,
-    event::{AttemptRef, CapDenied, CapIntent, Event, Outcome, StatementFacts, Target, TaskAdmitted, TaskEnded},
+    event::{
+        AttemptRef, CapDenied, CapIntent, Event, Outcome, StatementFacts, Target, TaskAdmitted, TaskEnded,
+    },
     record::{Malformed, Record},
 };
 

@@ -11,7 +11,7 @@ use std::{
     io::{self, BufRead, Read},
 };
 
-use cofferdam_ids::{DispatchId, Sha256Digest, Timestamp};
+use cofferdam_ids::{Code, DispatchId, Explain, Fault, Sha256Digest, Timestamp};
 
 use crate::{
     append::LINE_BYTES_MAX,
@@ -97,6 +97,23 @@ impl fmt::Display for BadRecord {
             Flaw::Link => write!(f, "record {seq} does not follow from the record before it"),
             Flaw::Missing => write!(f, "record {seq} is missing; the ledger was cut off before it"),
         }
+    }
+}
+
+impl std::error::Error for BadRecord {}
+
+impl Explain for BadRecord {
+    fn code(&self) -> Code {
+        Code(805)
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Operator
+    }
+
+    fn fix(&self) -> String {
+        "keep the file as evidence and find out who could write it; records before the named one hold"
+            .to_owned()
     }
 }
 

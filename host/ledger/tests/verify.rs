@@ -9,9 +9,9 @@ use cofferdam_ids::{
     AttemptNo, BootId, Code, DispatchId, GatewayName, GrantId, RunId, Sha256Digest, TaskId, Timestamp,
 };
 use cofferdam_ledger::{
-    AppendLog, AttemptRef, AuditGap, BadRecord, CapDenied, CapIntent, CapResult, Clock, Event, ExecutorStopped,
-    Flaw, GrantRef, Head, Ledger, LogError, Outcome, Seq, Sink, StatementFacts, Summary, Target, Verdict,
-    VerifyOptions, render, show, verify,
+    AppendLog, AttemptRef, AuditGap, BadRecord, CapDenied, CapIntent, CapResult, Clock, Event,
+    ExecutorStopped, Flaw, GrantRef, Head, Ledger, LogError, Outcome, Seq, Sink, StatementFacts, Summary,
+    Target, Verdict, VerifyOptions, render, show, verify,
 };
 use proptest::prelude::*;
 
@@ -44,11 +44,8 @@ fn statement(kind: &str) -> Option<StatementFacts> {
 }
 
 fn events() -> Vec<Event> {
-    let grant = GrantRef {
-        id: GrantId::new("shop-nightly").unwrap(),
-        sha256: Sha256Digest::of(b"grant"),
-        line: 14,
-    };
+    let grant =
+        GrantRef { id: GrantId::new("shop-nightly").unwrap(), sha256: Sha256Digest::of(b"grant"), line: 14 };
     vec![
         Event::CapIntent(Box::new(CapIntent {
             at: at(),
@@ -145,10 +142,7 @@ fn the_first_bad_record_is_named() {
             "line 3: record 3 is missing or moved; record 2 stands in its place",
         ),
         (cut.to_vec(), "line 4: record 4 is cut off in the middle"),
-        (
-            [&one[..], b"{}\n", &three].concat(),
-            "line 2: record 2 cannot be read as a record",
-        ),
+        ([&one[..], b"{}\n", &three].concat(), "line 2: record 2 cannot be read as a record"),
         (vec![b'x'; 3 << 20], "line 1: record 1 is longer than any record"),
         (two.clone(), "line 1: record 1 is missing or moved; record 2 stands in its place"),
     ] {
@@ -156,10 +150,7 @@ fn the_first_bad_record_is_named() {
     }
     let shorter = [&one[..], &two].concat();
     assert!(matches!(judge(&shorter, None), Verdict::Whole(_)), "only the pinned head tells");
-    assert_eq!(
-        bad(&shorter, Some(head)),
-        "line 3: record 3 is missing; the ledger was cut off before it"
-    );
+    assert_eq!(bad(&shorter, Some(head)), "line 3: record 3 is missing; the ledger was cut off before it");
     let last = edit(&four, "SIGTERM", "SIGHUP!");
     let edited_last = [&one[..], &two, &three, &last].concat();
     assert_eq!(bad(&edited_last, Some(head)), "line 4: record 4 was edited");
@@ -213,9 +204,9 @@ fn people_read_one_line_per_record() {
     let (bytes, _) = ledger();
     let text: Vec<String> = show(&bytes[..]).map(|r| render(&r.unwrap().unwrap())).collect();
     insta::assert_snapshot!(text.join("\n"), @r"
-         1  2026-11-18T11:06:40Z  cap.intent        model.shop.orders try 1 #3 sql_execute wh (write) insert e6ee596d40ba reads raw.orders writes marts.orders, granted by shop-nightly:14
+         1  2026-11-18T11:06:40Z  cap.intent        model.shop.orders try 1 #3 sql_execute wh (write) insert b111c6e1d318 reads raw.orders writes marts.orders, granted by shop-nightly:14
          2  2026-11-18T11:06:40Z  cap.result        model.shop.orders try 1 #3 failed CD0302, 0 bytes out, 812 µs
-         3  2026-11-18T11:06:40Z  cap.denied        model.shop.orders try 1 #4 sql_query wh (write) select e6ee596d40ba reads raw.orders writes marts.orders: CD0222 reading `raw.�[2Jsecret` is not granted (shop.toml:14)
+         3  2026-11-18T11:06:40Z  cap.denied        model.shop.orders try 1 #4 sql_query wh (write) select b111c6e1d318 reads raw.orders writes marts.orders: CD0222 reading `raw.�[2Jsecret` is not granted (shop.toml:14)
          4  2026-11-18T11:06:40Z  executor.stopped  SIGTERM
     ");
 }

@@ -21,14 +21,14 @@ use cofferdam_ids::{AttemptNo, DispatchId, GatewayName, Role, RunId, Sha256Diges
 use cofferdam_ledger::{AppendLog, Event, Ledger, Sink, show};
 use cofferdam_vault::Vault;
 
-pub const SIGNED: &str = "SELECT 'signed'";
+pub(crate) const SIGNED: &str = "SELECT 'signed'";
 
 /// A ledger's bytes, and a switch that fills its disk.
 #[derive(Clone, Default)]
-pub struct Disk {
-    pub written: Arc<Mutex<Vec<u8>>>,
-    pub durable: Arc<Mutex<usize>>,
-    pub full: Arc<AtomicBool>,
+pub(crate) struct Disk {
+    pub(crate) written: Arc<Mutex<Vec<u8>>>,
+    pub(crate) durable: Arc<Mutex<usize>>,
+    pub(crate) full: Arc<AtomicBool>,
 }
 
 impl Sink for Disk {
@@ -47,14 +47,14 @@ impl Sink for Disk {
 }
 
 impl Disk {
-    pub fn durable_text(&self) -> String {
+    pub(crate) fn durable_text(&self) -> String {
         let length = *self.durable.lock().unwrap();
         String::from_utf8(self.written.lock().unwrap()[..length].to_vec()).unwrap()
     }
 }
 
 #[derive(Clone, Default)]
-pub struct Lines(pub Arc<Mutex<Vec<String>>>);
+pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<String>>>);
 
 impl LogSink for Lines {
     fn line(&mut self, line: &str) -> io::Result<()> {
@@ -63,37 +63,37 @@ impl LogSink for Lines {
     }
 }
 
-pub struct House {
-    pub folder: tempfile::TempDir,
-    pub disk: Disk,
-    pub ledger: Arc<Ledger>,
-    pub gateways: Arc<Gateways>,
-    pub log: Lines,
+pub(crate) struct House {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) disk: Disk,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) gateways: Arc<Gateways>,
+    pub(crate) log: Lines,
 }
 
-pub fn gateway() -> GatewayName {
+pub(crate) fn gateway() -> GatewayName {
     GatewayName::new("wh").unwrap()
 }
 
 impl House {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let gateways = sqlite(folder.path());
         Self::with(folder, gateways)
     }
 
-    pub fn with(folder: tempfile::TempDir, gateways: Gateways) -> Self {
+    pub(crate) fn with(folder: tempfile::TempDir, gateways: Gateways) -> Self {
         let disk = Disk::default();
         let log = AppendLog::onto(Box::new(disk.clone()), 0).unwrap();
         let ledger = Arc::new(Ledger::onto(log, Arc::new(|| Timestamp::from_millis(0))));
         Self { folder, disk, ledger, gateways: Arc::new(gateways), log: Lines::default() }
     }
 
-    pub fn door(&self) -> Door {
+    pub(crate) fn door(&self) -> Door {
         self.door_with(granted(), Limits::default())
     }
 
-    pub fn door_with(&self, rights: Arc<dyn Rights>, limits: Limits) -> Door {
+    pub(crate) fn door_with(&self, rights: Arc<dyn Rights>, limits: Limits) -> Door {
         let mut blobs = MemoryBlobs::default();
         let files: Vec<_> = [("models/a.sql", SIGNED), ("secrets/b.txt", "hidden")]
             .into_iter()
@@ -121,13 +121,13 @@ impl House {
     }
 
     /// Everything recorded so far.
-    pub fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<Event> {
         self.ledger.flush().unwrap();
         let bytes = self.disk.written.lock().unwrap().clone();
         show(&bytes[..]).map(|record| record.unwrap().unwrap().event).collect()
     }
 
-    pub fn event_names(&self) -> Vec<String> {
+    pub(crate) fn event_names(&self) -> Vec<String> {
         let short = |event: &Event| match event {
             Event::CapIntent(e) => format!("intent {}", e.capability),
             Event::CapResult(e) => format!("result {:?}", e.outcome),
@@ -138,13 +138,13 @@ impl House {
     }
 }
 
-pub fn sqlite(folder: &Path) -> Gateways {
+pub(crate) fn sqlite(folder: &Path) -> Gateways {
     let text = "[gateways.wh]\nengine = \"sqlite\"\npath = \"wh.db\"\nschemas = [\"raw\", \"marts\"]\n";
     Gateways::parse("gateways.toml", text, folder, &Vault::default()).unwrap()
 }
 
 /// Reads `raw` and `marts`, writes `marts`, 1,000 rows out, files under `models/`, a log.
-pub fn granted() -> Arc<dyn Rights> {
+pub(crate) fn granted() -> Arc<dyn Rights> {
     let project = Sha256Digest::of(b"root");
     let plugin = Sha256Digest::of(b"plugin");
     let text = format!(
@@ -196,22 +196,22 @@ log = true
     Arc::new(grants.admit(&subject, &requests, &limits, &Confinement::default(), now).unwrap())
 }
 
-pub fn ask(door: &mut Door, call: Call) -> Result<Reply, Refusal> {
+pub(crate) fn ask(door: &mut Door, call: Call) -> Result<Reply, Refusal> {
     door.call(call, Vec::new()).map(|(reply, _)| reply)
 }
 
-pub fn open(door: &mut Door, access: Access) -> Handle {
+pub(crate) fn open(door: &mut Door, access: Access) -> Handle {
     match ask(door, Call::SqlOpen { gateway: gateway(), access }) {
         Ok(Reply::Opened(handle)) => handle,
         other => panic!("{other:?}"),
     }
 }
 
-pub fn execute(door: &mut Door, session: Handle, statement: &str) -> Result<Reply, Refusal> {
+pub(crate) fn execute(door: &mut Door, session: Handle, statement: &str) -> Result<Reply, Refusal> {
     ask(door, Call::SqlExecute { session, statement: statement.to_owned(), values: vec![] })
 }
 
-pub fn query(door: &mut Door, session: Handle, statement: &str) -> Result<Handle, Refusal> {
+pub(crate) fn query(door: &mut Door, session: Handle, statement: &str) -> Result<Handle, Refusal> {
     match ask(door, Call::SqlQuery { session, statement: statement.to_owned(), values: vec![] })? {
         Reply::Rows { rows, .. } => Ok(rows),
         other => panic!("{other:?}"),
@@ -219,12 +219,11 @@ pub fn query(door: &mut Door, session: Handle, statement: &str) -> Result<Handle
 }
 
 /// The tables of a schema, seen past the door.
-pub fn tables(folder: &Path, schema: &str) -> Vec<String> {
+pub(crate) fn tables(folder: &Path, schema: &str) -> Vec<String> {
     use cofferdam_cap_sql::{CancelToken, SessionWall};
     let gateways = sqlite(folder);
     let driver = gateways.get(&gateway()).unwrap();
-    let mut session =
-        driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).unwrap();
+    let mut session = driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).unwrap();
     let mut found = Vec::new();
     for name in ["orders", "copy", "loaded"] {
         let text = format!("SELECT 1 FROM {schema}.{name}");

@@ -11,7 +11,11 @@ use std::{
 use cofferdam_call::{Access, Column, Refusal, Value};
 use rusqlite::{Connection, Statement, ToSql, types::ToSqlOutput, types::ValueRef};
 
-use super::{errors, one::only_statement, wall::Wall};
+use super::{
+    errors,
+    one::{has_word, only_statement},
+    wall::Wall,
+};
 use crate::{
     cancel::CancelToken,
     driver::RowsId,
@@ -224,6 +228,7 @@ impl Actor {
         if self.wall.meddles() {
             return Err(refusals::walled("the statement changes the catalog itself"));
         }
+        self.check_transfer(connection, text)?;
         for name in unresolved {
             self.look_up(connection, &name)?;
         }
@@ -237,6 +242,28 @@ impl Actor {
             statement.raw_bind_parameter(n + 1, Bound(value)).map_err(|e| errors::refusal(&e, &self.wall))?;
         }
         Ok(statement)
+    }
+
+    /// SQLite copies a whole table with `INSERT INTO a SELECT * FROM b` without asking whether `b`
+    /// may be read (`xferOptimization`, seen in 3.51). The same statement with a condition that
+    /// always holds is not copied that way, so it is compiled, and asked about, in its place; what
+    /// runs is the statement as it was given.
+    fn check_transfer(&self, connection: &Connection, text: &str) -> Result<(), Refusal> {
+        if !self.wall.inserts_unseen() || !has_word(text, "select") {
+            return Ok(());
+        }
+        let (asked, unresolved) =
+            self.wall.compile(|| connection.prepare(&format!("{text}\nWHERE 1")).map(drop));
+        asked.map_err(|error| match errors::refusal(&error, &self.wall) {
+            refusal if refusal.code == refusals::walled("").code => refusal,
+            _ => refusals::walled(
+                "the warehouse's own wall cannot tell what the statement reads; name the columns instead of `*`",
+            ),
+        })?;
+        if self.wall.inserts_unseen() {
+            return Err(refusals::walled("the warehouse's own wall cannot tell what the statement reads"));
+        }
+        unresolved.iter().try_for_each(|name| self.look_up(connection, name))
     }
 
     /// A name without a schema may be that of a relation in any of them. Where one of them may

@@ -23,6 +23,24 @@ pub(super) fn only_statement(text: &str) -> Result<&str, Refusal> {
     Ok(&text[..end])
 }
 
+/// Whether a keyword stands in a statement, outside of quotes and comments.
+pub(super) fn has_word(statement: &str, word: &str) -> bool {
+    let bytes = statement.as_bytes();
+    let in_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || *b >= 0x80;
+    let mut at = 0;
+    while at < bytes.len() {
+        let length = bytes[at..].iter().take_while(|b| in_word(b)).count();
+        if length == 0 {
+            at = skip(bytes, at);
+        } else if bytes[at..at + length].eq_ignore_ascii_case(word.as_bytes()) {
+            return true;
+        } else {
+            at += length;
+        }
+    }
+    false
+}
+
 /// The offset of the first `;` that is not quoted or in a comment, or the end.
 fn end_of_statement(bytes: &[u8], mut at: usize) -> usize {
     while at < bytes.len() {
@@ -65,7 +83,7 @@ fn skip(bytes: &[u8], at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::only_statement;
+    use super::{has_word, only_statement};
 
     #[test]
     fn one_statement_passes_with_what_may_stand_around_it() {
@@ -98,6 +116,18 @@ mod tests {
             "select 1\0; select 2",
         ] {
             assert_eq!(only_statement(text).unwrap_err().code.to_string(), "CD0309", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_keyword_is_found_outside_of_quotes_and_comments() {
+        for text in ["insert into t SELECT * from u", "insert into t/**/select*from u", "(select 1)"] {
+            assert!(has_word(text, "select"), "{text}");
+        }
+        for text in
+            ["values ('select', \"select\", [select], `select`)", "-- select\n1", "selected", "xselect"]
+        {
+            assert!(!has_word(text, "select"), "{text}");
         }
     }
 

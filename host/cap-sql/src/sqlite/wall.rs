@@ -4,7 +4,7 @@
 //! place of a value. Deny by default: an action this file does not name is refused.
 //! Never: reads the statement's text; that is the broker's part, and the two must agree.
 //! Fails: closed, with `CD0304`.
-//! Source: `docs/adr/0007-sql-reading-and-engine-authorizer.md`; sqlite.org, `sqlite3_set_authorizer`.
+//! Source: `docs/adr/0007-statement-reading-and-the-engine-s-authorizer.md`; sqlite.org, `sqlite3_set_authorizer`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -72,6 +72,10 @@ struct State {
     denied: Option<String>,
     /// Names read without a column and without a schema: the engine does not say whose they are.
     unresolved: Vec<String>,
+    /// Rows come into a table.
+    inserts: bool,
+    /// Something is selected.
+    selects: bool,
     /// The catalog is to be changed.
     changes_catalog: bool,
     /// By something that may.
@@ -112,6 +116,12 @@ impl Wall {
         state.changes_catalog && !state.changes_shape
     }
 
+    /// Whether the statement just compiled inserts rows and nothing was said of selecting any.
+    pub(super) fn inserts_unseen(&self) -> bool {
+        let state = self.state();
+        state.inserts && !state.selects
+    }
+
     pub(super) fn may_read(&self, schema: &str, table: &str) -> bool {
         (self.rules.reads)(schema, table)
     }
@@ -140,11 +150,17 @@ impl Wall {
         use AuthAction as A;
         let schema = context.database_name;
         match context.action {
-            A::Select | A::Recursive => Ok(Authorization::Allow),
+            A::Select => {
+                self.state().selects = true;
+                Ok(Authorization::Allow)
+            }
+            A::Recursive => Ok(Authorization::Allow),
             A::Read { table_name, column_name } => self.read(schema, table_name, column_name),
-            A::Insert { table_name } | A::Delete { table_name } | A::Update { table_name, .. } => {
+            A::Insert { table_name } => {
+                self.state().inserts |= !is_in(&CATALOG, table_name);
                 self.write_rows(schema, table_name)
             }
+            A::Delete { table_name } | A::Update { table_name, .. } => self.write_rows(schema, table_name),
             A::CreateTable { table_name }
             | A::DropTable { table_name }
             | A::CreateView { view_name: table_name }
@@ -152,13 +168,10 @@ impl Wall {
             | A::CreateIndex { table_name, .. }
             | A::DropIndex { table_name, .. } => self.shape(schema, table_name),
             A::AlterTable { database_name, table_name } => self.shape(Some(database_name), table_name),
-            A::CreateTrigger { table_name, .. } | A::DropTrigger { table_name, .. }
-                if self.access == Access::Admin =>
-            {
-                self.shape(schema, table_name)
+            // Parts of creating an index and of dropping a table; by themselves they are not lent.
+            A::Reindex { .. } | A::DropTrigger { .. } if self.state().changes_shape => {
+                Ok(Authorization::Allow)
             }
-            // Part of creating an index; by itself it is not needed.
-            A::Reindex { .. } if self.state().changes_shape => Ok(Authorization::Allow),
             A::Function { function_name } => {
                 if is_in(&FUNCTIONS_REFUSED, function_name) {
                     return Err(format!("function `{function_name}` is not lent"));
