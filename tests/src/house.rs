@@ -83,10 +83,18 @@ impl House {
         house.cofferdam(&["init"]).success();
         house.write(".cofferdam/gateways.toml", &project.gateways());
         let digest = house.root_digest();
-        for old in fs::read_dir(house.path().join(".cofferdam/grants")).unwrap().flatten() {
-            fs::remove_file(old.path()).unwrap();
+        // The starter grant names the plugins by digest; the test's own grant takes them over.
+        let mut plugins = Vec::new();
+        for starter in fs::read_dir(house.path().join(".cofferdam/grants")).unwrap().flatten() {
+            let text = fs::read_to_string(starter.path()).unwrap();
+            plugins.extend(
+                text.split('"')
+                    .filter(|word| word.starts_with("sha256:") && *word != digest)
+                    .map(str::to_owned),
+            );
+            fs::remove_file(starter.path()).unwrap();
         }
-        house.write(".cofferdam/grants/proof.toml", &project.grant(&digest));
+        house.write(".cofferdam/grants/proof.toml", &project.grant(&digest, &plugins));
         house
     }
 

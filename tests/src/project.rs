@@ -129,10 +129,10 @@ impl ProjectFiles {
     }
 
     /// A grant for everything such a project may do: schema `allowed`, not `secret`.
-    pub fn grant(&self, project: &str) -> String {
+    pub fn grant(&self, project: &str, plugins: &[String]) -> String {
         format!(
             "grant_format = 1\nid = \"proof\"\nowner = \"tests\"\nreason = \"a test\"\nexpires = 2099-01-01\n\
-             require_confinement = []\n\n[subject]\nproject = \"{project}\"\ntasks = [\"*\"]\nplugins = [\"*\"]\nroles = [\"run\"]\n\n\
+             require_confinement = []\n\n[subject]\nproject = \"{project}\"\ntasks = [\"*\"]\nplugins = {plugins:?}\nroles = [\"run\"]\n\n\
              [[sql]]\ngateway = \"wh\"\nmode = \"write\"\nstatements = \"parsed\"\nreads = [\"allowed.*\"]\nwrites = [\"allowed.*\"]\nmax_rows = 100000\n\n\
              [[files]]\nprefixes = [\"\"]\n\n[telemetry]\nlog = true\n\n[report]\nto_scheduler = [\"duration_s\", \"rows_affected\"]\n\n\
              [limits]\nwall_ms = 60000\nmem_bytes = 67108864\nlog_bytes = 65536\n"

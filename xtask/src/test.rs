@@ -29,7 +29,10 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     }
     // The journeys start the real programs. Building the tests builds them too, with the same
     // features, so that nothing is built twice.
-    step::run("build programs and tests", step::cargo().args(["test", "--quiet", "--workspace", "--no-run"]))?;
+    step::run(
+        "build programs and tests",
+        step::cargo().args(["test", "--quiet", "--workspace", "--no-run"]),
+    )?;
     let mut tests = step::cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     tests.env("COFFERDAM_GUESTS", &guests).env("COFFERDAM_BIN", step::target().join("debug"));
