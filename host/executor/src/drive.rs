@@ -256,11 +256,17 @@ impl Driver {
         tokio::spawn(async move {
             let ledger = Arc::clone(&house.ledger);
             let flushed = tokio::task::spawn_blocking(move || ledger.flush()).await;
-            if !matches!(flushed, Ok(Ok(()))) {
-                // Nothing is reported that the ledger does not hold; the leases run out.
-                tracing::error!("the ledger cannot be written; nothing is reported");
-                let _ = events.send(Happened::ReportFailed);
-                return;
+            // Nothing is reported that the ledger does not hold; the leases run out.
+            match flushed {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    let _ = events.send(Happened::Unwritable(ExecutorError::below(error)));
+                    return;
+                }
+                Err(_) => {
+                    let _ = events.send(Happened::ReportFailed);
+                    return;
+                }
             }
             let event = match house.scheduler.report(Reports { reports }).await {
                 Ok(taken) if taken.answers.len() == leases.len() => {

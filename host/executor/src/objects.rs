@@ -5,7 +5,7 @@
 //! Fails: with `CD0740`.
 //! Source: §9 of the design, "what may leave the customer's network".
 
-use std::{path::Path, sync::Arc};
+use std::{os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
 
 use cofferdam_call::Usage;
 use cofferdam_ids::{AttemptNo, Code, RunId, TaskId, Timestamp};
@@ -64,7 +64,10 @@ impl Objects {
             path: folder.display().to_string(),
             source: e,
         };
-        crate::folder::private_folder(folder).map_err(|e| failed(e.into()))?;
+        // Made for the executor's user alone; who else may read an existing folder is the
+        // operator's to say.
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(folder).map_err(|e| failed(e.into()))?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|e| failed(e.into()))?;
         Ok(Self { store: Arc::new(store), runtime })
     }

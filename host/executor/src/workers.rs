@@ -113,21 +113,19 @@ fn run(house: &House, job: &Job, events: &Events) {
     };
     let recorded = house.ledger.record(&counts.ended(&ids, word, outcome.code, wall_ms));
     let kept = keep(house, order, &outcome, log.take(), job.attempt.at, Some(usage));
-    let outcome = match kept {
-        Ok(()) => outcome,
-        // Work that was done counts; the customer is told by the log that its words are lost.
-        Err(error) => {
-            tracing::error!(%error, task = %order.task, "an attempt's result could not be stored");
-            outcome
-        }
-    };
+    if let Err(error) = kept {
+        // Work that was done counts, even where its words are lost.
+        tracing::error!(%error, task = %order.task, "an attempt's result could not be stored");
+    }
     let fields = job.attempt.report_fields();
     match recorded.and_then(|_| report(house, order, &outcome, &fields)) {
         Ok(report) => {
             let _ = events.send(Happened::Ended(order.lease_id.clone(), report));
         }
         // Without its record nothing is told; the lease runs out and the task is tried again.
-        Err(error) => tracing::error!(%error, "the ledger cannot be written; nothing is reported"),
+        Err(error) => {
+            let _ = events.send(Happened::Unwritable(ExecutorError::below(error)));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What happens while attempts run, and what is left when something breaks.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bed;
 
 use std::{

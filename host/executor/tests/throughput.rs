@@ -3,6 +3,8 @@
 //! Not a test that may fail for time; `cargo test -p cofferdam-executor --test throughput -- --ignored
 //! --nocapture` prints the figure.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bed;
 
 use std::time::Instant;

@@ -195,6 +195,10 @@ impl Gate {
         };
         let verified = verify_dispatch(envelope, &context)?;
         let dispatch = verified.statement();
+        if house.attempts.holds(&dispatch.lease_id) {
+            // A second order under a lease that is held would take the first one's place.
+            return Err(Refused::DispatchSeen { dispatch: dispatch.dispatch_id.clone() });
+        }
         let entry = Entry::Consumed {
             at: now,
             dispatch: dispatch.dispatch_id.clone(),
@@ -206,6 +210,7 @@ impl Gate {
         // Known at once; whether it is durable is asked before the attempt starts.
         if let Err(error) = self.journal.note(&entry) {
             tracing::error!(%error, "the journal cannot be written");
+            self.tell(Happened::Unwritable(error));
         }
         house.attempts.hold(&dispatch.lease_id);
         Ok(verified)

@@ -75,7 +75,7 @@ impl Gate {
         self.keep_words(dispatch, outcome);
         match report(&self.house, dispatch, outcome, fields) {
             Ok(report) => self.tell(Happened::Ended(dispatch.lease_id.clone(), report)),
-            Err(error) => tracing::error!(%error, "the ledger cannot be written; nothing is reported"),
+            Err(error) => self.tell(Happened::Unwritable(ExecutorError::below(error))),
         }
     }
 
@@ -107,7 +107,7 @@ impl Gate {
             reason: cofferdam_call::shorten(&reason, 1024),
         };
         if let Err(error) = self.house.ledger.record(&Event::DispatchRefused(event)) {
-            tracing::error!(%error, "the ledger cannot be written");
+            self.tell(Happened::Unwritable(ExecutorError::below(error)));
         }
     }
 }
