@@ -77,10 +77,8 @@ impl Door {
         let begun = Instant::now();
         let performed = self.perform(call, &payload).map_err(|refusal| self.as_cancelled(refusal));
         self.record_result(recording, &performed, begun.elapsed())?;
-        if let Err(refusal) = &performed {
-            if refusal.kind == FailureKind::Refused {
-                self.counts.denied += 1;
-            }
+        if performed.as_ref().is_err_and(|refusal| refusal.kind == FailureKind::Refused) {
+            self.counts.denied += 1;
         }
         let Performed { reply, payload, .. } = performed?;
         if !matches!(kind, CallKind::Log | CallKind::Progress) {

@@ -48,10 +48,11 @@ impl CancelToken {
 
     /// Fails once the attempt is cancelled.
     pub fn check(&self) -> Result<(), Refusal> {
-        if let Some((deadline, why)) = &self.0.deadline {
-            if self.0.why.get().is_none() && Instant::now() >= *deadline {
-                self.cancel(why.clone());
-            }
+        if let Some((deadline, why)) = &self.0.deadline
+            && self.0.why.get().is_none()
+            && Instant::now() >= *deadline
+        {
+            self.cancel(why.clone());
         }
         self.0.why.get().map_or(Ok(()), |why| Err(why.clone()))
     }

@@ -1,6 +1,7 @@
 //! A door with real files, a real grant and a ledger that can be read and made to fail.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::{
     io,
