@@ -42,6 +42,12 @@ pub(super) fn cannot_open() -> Refusal {
 
 /// Creates what is missing and turns on WAL mode, which lasts in the files.
 pub(super) fn create(files: &Files) -> rusqlite::Result<Connection> {
+    if let Some(folder) = files.main.parent() {
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        // Where this fails, opening the files says so.
+        let _ = builder.recursive(true).create(folder);
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open(files, flags)?;
     let schemas = files.schemas.iter().map(|(schema, _)| schema.as_str());
