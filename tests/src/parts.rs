@@ -63,7 +63,7 @@ impl House {
             &listen,
             "--dispatch-key",
             ".cofferdam/keys/dispatch.key",
-            "--lease-ttl-s",
+            "--lease-term-s",
             "5",
         ];
         self.start("cofferdam-scheduler", &arguments, &[])
