@@ -1,7 +1,7 @@
 //! Runs one statement of a file, with its parameters bound.
 //!
 //! In: the settings `statement` (path of a `.sql` file of the release), `schema` (path of a JSON
-//! Schema for the parameters, optional), `access` (`read` or `write`, `write` unless said) and
+//! Schema for the parameters, optional; `format` is checked), `access` (`read` or `write`, `write` unless said) and
 //! `parameters` (an object, optional); the run's arguments come on top of `parameters`.
 //! Out: the number of rows read or changed.
 //! Never: pastes a value into the statement, or runs more than one.
