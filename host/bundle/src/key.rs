@@ -171,7 +171,7 @@ mod tests {
         let key = SigningKey::from_seed([1; 32]);
         let again = PublicKey::from_base64(&key.public().to_base64()).unwrap();
         assert_eq!(again.key_id(), key.key_id());
-        insta::assert_snapshot!(key.key_id(), @"");
+        insta::assert_snapshot!(key.key_id(), @"b1dc5b9a3b839f0cb9928ba81553a84e3a76696e59d3d5d65ebbe3597d1c82a7");
     }
 
     #[test]

@@ -193,14 +193,14 @@ fn check_tasks(release: &Release) -> Check {
     Ok(())
 }
 
-/// `schema.name` or `schema.*`: two parts without blanks or quotes.
+/// `schema.name` or `schema.*`: two parts without blanks or quotes, either possibly ending in `*`.
 fn is_relation_pattern(text: &str) -> bool {
     let part = |p: &str| {
-        !p.is_empty()
-            && p.len() <= 255
-            && !p.chars().any(|c| c.is_control() || c.is_whitespace() || "\"'`;*?[].".contains(c))
+        let start = p.strip_suffix('*').unwrap_or(p);
+        let foreign = |c: char| c.is_control() || c.is_whitespace() || "\"'`;*?[].".contains(c);
+        !p.is_empty() && p.len() <= 255 && !start.chars().any(foreign)
     };
-    matches!(text.split_once('.'), Some((schema, name)) if part(schema) && (name == "*" || part(name)))
+    text.split_once('.').is_some_and(|(schema, name)| part(schema) && part(name))
 }
 
 fn check_task_numbers(task: &ReleasedTask) -> Check {

@@ -34,17 +34,12 @@ impl Inspected {
                 let _ = writeln!(text, "  - {ask}");
             }
         }
-        let runtime = self.imports.iter().filter(|i| i.starts_with("wasi:")).count();
+        let runtime = self.imports.iter().filter(|i| i.starts_with("wasi:") && is_quiet(i)).count();
         if runtime > 0 {
-            let files = if self.imports.iter().any(|i| i.starts_with("wasi:filesystem/")) {
-                ", a file system without files"
-            } else {
-                ""
-            };
             let _ = writeln!(
                 text,
-                "its language runtime imports {runtime} WASI interfaces: clocks, random numbers, streams, an \
-                 empty environment{files}"
+                "for its language runtime: WASI interfaces ({runtime}), at most clocks, random numbers and \
+                 streams; environment and file system are empty"
             );
         }
         let unknown = self.imports.iter().filter(|i| ask(i).is_none() && !is_quiet(i));
