@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bed::{Bed, NO_OP, SPIN, short};
+use bed::{ASKING, Bed, NO_OP, SPIN, short};
 use cofferdam_bundle::statement::{Dispatch, ReportState};
 use cofferdam_ids::{Code, Sha256Digest};
 
@@ -72,14 +72,14 @@ fn a_blob_swapped_by_the_scheduler_or_on_disk_is_not_used() {
 
 #[test]
 fn a_component_with_an_import_the_release_does_not_list_is_not_compiled() {
-    let bed = Bed::new(NO_OP);
+    let bed = Bed::new(ASKING);
     let mut release = bed.release(41);
-    release.plugins[0].world = "cofferdam:worlds/adapter@0.1.0".into();
+    assert_eq!(release.plugins[0].imports, ["cofferdam:capability/telemetry@0.1.0"]);
+    release.plugins[0].imports.clear();
     bed.stub.release(bed.fixture.sign_release(&release));
     let executor = bed.start();
-    let report = bed.run(bed.dispatch(&release));
+    assert_eq!(short(&bed.run(bed.dispatch(&release))), (ReportState::Failed, Some(715)));
     executor.stop().unwrap();
-    assert_eq!(report.state, ReportState::Failed);
     assert!(fs::read_dir(bed.data().join("artifacts")).unwrap().next().is_none(), "nothing was compiled");
 }
 

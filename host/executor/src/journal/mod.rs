@@ -184,7 +184,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.log");
         let mut journal = Journal::open(&path).unwrap();
-        for _ in 0..LINES_SPARE {
+        for _ in 0..2 * LINES_SPARE {
             journal.note(&release(40, 0)).unwrap();
         }
         fill(&mut journal);

@@ -1,7 +1,7 @@
 //! A real executor, in this process, against a scheduler that holds the real dispatch key and
 //! says whatever a test wants.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -43,8 +43,9 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 /// How long anything may take until a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A task whose `run` is `body`, as a component.
+/// A task whose `run` is `body`, as a component. What stands before the first `;;` is imported.
 pub fn guest(body: &str) -> Vec<u8> {
+    let (imports, body) = body.split_once(";;").unwrap_or(("", body));
     let mut resolve = wit_parser::Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut worlds = None;
@@ -53,7 +54,7 @@ pub fn guest(body: &str) -> Vec<u8> {
     }
     let world = resolve.select_world(&[worlds.unwrap()], Some("task")).unwrap();
     let text = format!(
-        r#"(module (memory (export "memory") 2)
+        r#"(module {imports} (memory (export "memory") 2)
           (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
           (func (export "cofferdam:task/task@0.1.0#run") (param i32) (result i32) {body}))"#
     );
@@ -66,6 +67,9 @@ pub fn guest(body: &str) -> Vec<u8> {
 
 /// A task that is done at once.
 pub const NO_OP: &str = "(i32.const 0)";
+/// A task that asks for a capability.
+pub const ASKING: &str =
+    r#"(import "cofferdam:capability/telemetry@0.1.0" "progress" (func (param i64 i64))) ;; (i32.const 0)"#;
 /// A task that never ends.
 pub const SPIN: &str = "(loop $l (br $l)) (i32.const 0)";
 
