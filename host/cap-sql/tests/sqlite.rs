@@ -99,6 +99,17 @@ fn refused(session: &mut Box<dyn SqlSession>, text: &str) -> u16 {
 }
 
 #[test]
+fn a_folder_that_is_missing_is_made_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let house = House::new();
+    let folder = house.file("new/warehouse");
+    let settings = SqliteSettings { place: Place::Known(folder.join("wh.db")), schemas: vec![] };
+    let driver = Sqlite::new(settings, Vault::default()).unwrap();
+    driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).unwrap();
+    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
 fn a_schema_is_a_file_of_its_own() {
     let house = House::new();
     let mut session = house.open(Access::Write);
@@ -451,7 +462,10 @@ fn the_paths_of_the_files_are_not_shown() {
     let names = batches[0].column(0).as_string::<i32>();
     assert_eq!(names.iter().flatten().collect::<Vec<_>>(), ["main", "raw", "marts"]);
     assert_eq!(batches[0].column(1).null_count(), 3);
-    let nowhere = SqliteSettings { place: Place::Known("/nonexistent-canary/wh.db".into()), schemas: vec![] };
+    // No folder can be made where a file is, whoever runs the test.
+    std::fs::write(house.file("canary"), "").unwrap();
+    let place = Place::Known(house.file("canary").join("wh.db"));
+    let nowhere = SqliteSettings { place, schemas: vec![] };
     let driver = Sqlite::new(nowhere, Vault::default()).unwrap();
     let error = driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).err().unwrap();
     assert_eq!(error.to_string(), "CD0306: the warehouse's files cannot be opened");

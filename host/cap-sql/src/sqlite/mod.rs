@@ -46,8 +46,8 @@ pub enum Place {
 /// The settings of a SQLite gateway.
 #[derive(Clone, Debug)]
 pub struct SqliteSettings {
-    /// The main file, e.g. `warehouse.db`; schema `raw` is in `warehouse.raw.db` beside it. Files
-    /// that are missing are created, their folder is not.
+    /// The main file, e.g. `warehouse.db`; schema `raw` is in `warehouse.raw.db` beside it. Files that are
+    /// missing are created, and so is their folder (mode 0700).
     pub place: Place,
     /// Schemas beside `main`, at most [`SCHEMAS_MAX`].
     pub schemas: Vec<String>,
