@@ -36,9 +36,8 @@ pub(crate) fn check(path: &str, text: &str, parameters: &Parameters) -> Result<(
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(Closed));
     compiler.enable_format_assertions();
-    let compiled =
-        compiler.add_resource(LOCATION, schema).and_then(|()| compiler.compile(LOCATION, &mut schemas));
-    let compiled = compiled.map_err(|error| unusable(why_not(&error)))?;
+    compiler.add_resource(LOCATION, schema).map_err(|error| unusable(why_not(&error)))?;
+    let compiled = compiler.compile(LOCATION, &mut schemas).map_err(|error| unusable(why_not(&error)))?;
     schemas.validate(&parameters.0, compiled).map_err(|violation| {
         let named = leaves(&violation).iter().map(|leaf| parameter(leaf, path)).collect::<Vec<_>>();
         TaskFailure::permanent(codes::PARAMETER, named.join("; "))

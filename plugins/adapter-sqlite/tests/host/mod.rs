@@ -14,26 +14,26 @@ use sqlparser::{ast::Statement, dialect::SQLiteDialect, parser::Parser};
 
 /// A database with the schemas `main`, `staging` and `marts`, and what was run on it.
 #[derive(Clone)]
-pub struct Database {
-    pub connection: Rc<Connection>,
-    pub statements: Rc<RefCell<Vec<String>>>,
+pub(crate) struct Database {
+    pub(crate) connection: Rc<Connection>,
+    pub(crate) statements: Rc<RefCell<Vec<String>>>,
 }
 
 impl Database {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("ATTACH ':memory:' AS staging; ATTACH ':memory:' AS marts;").unwrap();
         Self { connection: Rc::new(connection), statements: Rc::default() }
     }
 
     /// Runs statements past the adapter.
-    pub fn setup(&self, batch: &str) -> &Self {
+    pub(crate) fn setup(&self, batch: &str) -> &Self {
         self.connection.execute_batch(batch).unwrap();
         self
     }
 
     /// The rows of a query past the adapter, as text: columns by `|`, rows by `;`.
-    pub fn text(&self, query: &str) -> String {
+    pub(crate) fn text(&self, query: &str) -> String {
         let mut statement = self.connection.prepare(query).unwrap();
         let width = statement.column_count();
         let rows = statement.query_map([], |row| {
@@ -50,7 +50,7 @@ impl Database {
     }
 
     /// Every relation there is, the stages among them.
-    pub fn relations(&self) -> String {
+    pub(crate) fn relations(&self) -> String {
         self.text(
             "SELECT 'main.' || name FROM main.sqlite_schema UNION ALL \
              SELECT 'staging.' || name FROM staging.sqlite_schema UNION ALL \
