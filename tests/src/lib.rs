@@ -3,6 +3,8 @@
 //! The tests are under `tests/tests/`; this library holds what they share: a [`House`] on a
 //! loopback port with the real programs, and [`Memory`], which looks into a process.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod house;
 mod memory;
 mod parts;

@@ -16,15 +16,7 @@ pub(crate) fn run(quick: bool) -> Result<()> {
             step::cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         )?;
         let mut doc = step::cargo();
-        doc.args([
-            "doc",
-            "--quiet",
-            "--workspace",
-            "--no-deps",
-            "--lib",
-            "--bins",
-            "--document-private-items",
-        ]);
+        doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--lib", "--bins"]);
         step::run("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     // The journeys start the real programs. Building the tests builds them too, with the same
