@@ -1,6 +1,8 @@
 //! The house rule, kept by a test: which crate may name which, who may know Wasmtime, and how
 //! large a file may grow.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -184,7 +186,9 @@ fn no_source_file_is_too_long() {
 #[test]
 fn unsafe_code_stands_in_one_named_place() {
     let mut sources = Vec::new();
-    files(&root(), ".rs", &mut sources);
+    for folder in ["host", "guest-sdk", "plugins", "xtask"] {
+        files(&root().join(folder), ".rs", &mut sources);
+    }
     let mark = ["unsafe", " {"].concat();
     let with: Vec<String> = sources
         .iter()

@@ -1,6 +1,8 @@
 //! Guests that misbehave on purpose: each is refused or stopped with its own code, the executor
 //! lives, its neighbours' attempts finish, and its memory stays within the budget.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 use cofferdam_tests::{Answer, House, Memory, ProjectFiles, Task, children_of, is_alive, resident_bytes};
 use serde_json::Value;
 
@@ -39,7 +41,7 @@ const CLAIMS: &[(&str, Claim)] = &[
     ("many-handles", Fails("STOPPED_AT")),
     ("guess-handles", Stopped("CD0403")),
     ("ungranted-relation", Told("refused CD02")),
-    ("ungranted-gateway", Told("refused CD02")),
+    ("ungranted-gateway", Told("refused CD04")),
     ("ungranted-mode", Told("refused CD02")),
     ("stacked-statements", Told("refused CD02")),
     ("attach", Told("refused CD02")),
@@ -169,6 +171,7 @@ fn hostile_adapters_end_their_attempt_alone() {
         let mut task = Task::hostile(&format!("a.{way}"), "ask-adapter");
         task.settings = vec![("statement".to_owned(), format!("{way:?}"))];
         task.wall_ms = if *way == "spin" { 1_500 } else { task.wall_ms };
+        task.mem_bytes = 64 << 20;
         task
     });
     let mut tasks: Vec<Task> = tasks.collect();
@@ -227,11 +230,11 @@ fn no_secret_of_the_broker_is_in_the_runner_during_a_call() {
     const CANARY: &str = "canary-7f1d0c9e5b";
     let mut house =
         House::of(&ProjectFiles::of(vec![Task::hostile("t", "behave"), Task::hostile("slow", "sleep")]));
-    house.set("WAREHOUSE_PASSWORD", CANARY);
-    house.write(
-        ".cofferdam/gateways.toml",
-        &format!("{}password = \"env://WAREHOUSE_PASSWORD\"\n", ProjectFiles::default().gateways()),
-    );
+    let secret = house.path().join(CANARY).join("warehouse.db");
+    house.set("WAREHOUSE_PATH", &secret.to_string_lossy());
+    let gateways =
+        ProjectFiles::default().gateways().replace("warehouse/warehouse.db", "env://WAREHOUSE_PATH");
+    house.write(".cofferdam/gateways.toml", &gateways);
     house.up(&[]);
     house.release().success();
     house.cofferdam(&["run", "all", "--no-wait"]).success();

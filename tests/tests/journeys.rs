@@ -1,5 +1,7 @@
 //! The journeys of ARCHITECTURE.md with the real programs: a release, a task, an operator.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 use std::{fs, path::PathBuf};
 
 use cofferdam_tests::{House, ProjectFiles, Task};

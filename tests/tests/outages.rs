@@ -1,6 +1,8 @@
 //! Programs are killed in the middle of a run: it goes on, nothing is lost, nothing has its
 //! effect twice.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 use std::{
     thread::sleep,
     time::{Duration, Instant},

@@ -104,7 +104,7 @@ impl OwnKey {
             Err(e) => return Err(bad(e.to_string())),
         };
         let signing = SigningKey::from_seed(seed);
-        let executor = ExecutorId::of_key(&signing.key_id());
+        let executor = ExecutorId::of_key(signing.key_id());
         Ok(Self {
             executor,
             artifact_mac: derive(&seed, "cofferdam-artifact-mac-v1"),

@@ -40,6 +40,9 @@ pub struct KnownRelease {
     pub digest: Sha256Digest,
 }
 
+/// A component and the machine code it was compiled to.
+type Artifact = (Sha256Digest, Arc<Vec<u8>>);
+
 impl KnownRelease {
     /// The release.
     pub fn release(&self) -> &Release {
@@ -56,7 +59,7 @@ pub struct ReadyRelease {
 
 impl ReadyRelease {
     /// The compiled components, from the cache or compiled anew.
-    pub fn artifacts(&self, house: &House) -> Result<Vec<(Sha256Digest, Arc<Vec<u8>>)>, ExecutorError> {
+    pub fn artifacts(&self, house: &House) -> Result<Vec<Artifact>, ExecutorError> {
         self.components
             .iter()
             .map(|component| {

@@ -19,7 +19,8 @@ fn guest(name: &str) -> Vec<u8> {
     let Some(folder) = std::env::var_os("COFFERDAM_GUESTS") else {
         panic!("COFFERDAM_GUESTS is not set: run the tests by `cargo xtask test`, which builds the guests")
     };
-    let path = PathBuf::from(folder).join(format!("{name}.wasm"));
+    let short = name.trim_start_matches("cofferdam_").trim_start_matches("guest_").replace('_', "-");
+    let path = PathBuf::from(folder).join(format!("{short}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

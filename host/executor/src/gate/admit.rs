@@ -180,7 +180,7 @@ impl Gate {
             return self.fail(order, &error, &[]);
         }
         let release = Arc::clone(known);
-        self.to_workers(Admitted {
+        self.hand_to_workers(Admitted {
             dispatch,
             release,
             admission,

@@ -172,7 +172,7 @@ impl Gate {
             self.tell(Happened::Ended(lease, report));
         }
         for dispatch in verified {
-            self.to_release(dispatch);
+            self.queue_release(dispatch);
         }
     }
 
@@ -217,7 +217,7 @@ impl Gate {
     }
 
     /// Step 6, as far as the release is here already.
-    fn to_release(&mut self, dispatch: Waiting) {
+    fn queue_release(&mut self, dispatch: Waiting) {
         let digest = dispatch.statement().release_sha256;
         match self.releases.get_mut(&digest) {
             Some(Release::Fetching(waiting)) => waiting.push(dispatch),
@@ -255,7 +255,7 @@ impl Gate {
         for dispatch in waiting {
             // The first that lets the release through makes it known to the others.
             if self.releases.contains_key(&digest) {
-                self.to_release(dispatch);
+                self.queue_release(dispatch);
                 continue;
             }
             match verify_release(&envelope, &dispatch, &self.release_context()) {
@@ -272,7 +272,7 @@ impl Gate {
     }
 
     /// Hands an admitted attempt on, or lets it wait while its release is made ready.
-    fn to_workers(&mut self, attempt: Admitted) {
+    fn hand_to_workers(&mut self, attempt: Admitted) {
         let digest = attempt.release.digest;
         let Some(Release::Known { known, progress, .. }) = self.releases.get_mut(&digest) else { return };
         match progress {

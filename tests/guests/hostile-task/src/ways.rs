@@ -234,7 +234,7 @@ fn clocks(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let start = std::time::Instant::now();
     for _ in 0..1_000 {
         let step = start.elapsed().as_nanos();
-        if step % 100_000 != 0 {
+        if !step.is_multiple_of(100_000) {
             return Err(failed("FINE_CLOCK", &format!("{step} ns")));
         }
     }
