@@ -55,7 +55,7 @@ fn a_task_goes_from_the_scheduler_into_the_warehouse_and_onto_the_record() {
     assert_eq!((&fill["attempt"], &fill["rows_affected"]), (&1.into(), &3.into()));
     let ledger = house.ledger("executor-run");
     let of_fill: Vec<String> =
-        ledger.iter().filter(|r| r.to_string().contains("fill.table")).map(|r| kind_of(r)).collect();
+        ledger.iter().filter(|r| r.to_string().contains("fill.table")).map(kind_of).collect();
     let position =
         |kind: &str| of_fill.iter().position(|k| k == kind).unwrap_or_else(|| panic!("{kind}: {of_fill:?}"));
     assert!(position("task.admitted") < position("cap.intent"), "{of_fill:?}");

@@ -17,7 +17,7 @@ pub const SLOTS_MAX: u32 = 64;
 /// Flags of `start` and `check`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConfigArgs {
-    /// Where the scheduler is, e.g. https://scheduler.example:7440.
+    /// Where the scheduler is, e.g. `https://scheduler.example:7440`.
     #[arg(long, env = "COFFERDAM_URL")]
     pub url: Option<String>,
     /// The id of this executor's OAuth client.
