@@ -44,7 +44,7 @@ pub(crate) fn measure(guests: &Path) -> Result<Measured> {
     fs::write(folder.join("cofferdam.toml"), manifest())?;
     let place = Place { folder, guests: guests.to_owned() };
     place.cofferdam(&["init"])?;
-    place.open_grant()?;
+    place.check_grant()?;
     let mut up = place.up()?;
     let measured = place.run(up.id());
     let _ = Command::new("kill").args(["-TERM", &up.id().to_string()]).status();
@@ -82,8 +82,8 @@ impl Place {
         step::capture(&format!("cofferdam {}", arguments.join(" ")), &mut self.command(arguments))
     }
 
-    /// The starter grant covers what a no-op asks for; nothing to open unless it names tasks.
-    fn open_grant(&self) -> Result<()> {
+    /// The starter grant covers what a no-op asks for; says so here rather than in a failed run.
+    fn check_grant(&self) -> Result<()> {
         let lint = self.command(&["grants", "lint"]).output().context("cannot start cofferdam")?;
         if !lint.status.success() {
             bail!("the starter grant does not hold: {}", String::from_utf8_lossy(&lint.stderr));
