@@ -7,10 +7,13 @@ use anyhow::{Context as _, Result};
 use crate::{setup, step};
 
 /// The plugins that are shipped: package and the name releases use.
-pub(crate) const PLUGINS: [(&str, &str); 4] = [
+pub(crate) const PLUGINS: [(&str, &str); 7] = [
+    ("cofferdam-adapter-mysql", "adapter-mysql"),
+    ("cofferdam-adapter-postgres", "adapter-postgres"),
     ("cofferdam-adapter-sqlite", "adapter-sqlite"),
     ("cofferdam-project-dbt-loader", "project-dbt-loader"),
     ("cofferdam-task-dbt", "task-dbt"),
+    ("cofferdam-task-conformance", "task-conformance"),
     ("cofferdam-task-sql", "task-sql"),
 ];
 

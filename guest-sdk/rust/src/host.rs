@@ -77,6 +77,11 @@ pub trait Session {
     fn begin(&self) -> Result<(), Failure>;
     /// Makes the open transaction's work last.
     fn commit(&self) -> Result<(), Failure>;
+    /// As [`Session::commit`], but at most once per run: where an earlier attempt of this run has
+    /// committed the same step of this task, the transaction is rolled back instead and the answer
+    /// is `false`. For work that must not be repeated, such as an append. `step`: 1 to 200
+    /// characters, the same in every attempt.
+    fn commit_once(&self, step: &str) -> Result<bool, Failure>;
     /// Undoes the open transaction's work.
     fn rollback(&self) -> Result<(), Failure>;
     /// Starts loading rows into an existing table, inside the open transaction if there is one.

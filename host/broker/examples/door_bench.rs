@@ -17,9 +17,14 @@ use cofferdam_call::{
     Limits, Refusal, Reply, ToRunner, Usage, Value, read_frame, write_frame,
 };
 use cofferdam_cap_files::ReleaseFiles;
-use cofferdam_cap_sql::{CancelToken, Engine, Gateways, RowsId, SessionWall, SqlDriver, SqlSession};
+use cofferdam_cap_sql::{
+    CancelToken, Engine, Finding, Gateways, Holder, Opening, Peer, PoolState, RowsId, SessionWall, SqlDriver,
+    SqlSession,
+};
 use cofferdam_grants::{Admission, GrantSet, Subject, parse};
-use cofferdam_ids::{AttemptNo, DispatchId, GatewayName, Role, RunId, Sha256Digest, TaskId, Timestamp};
+use cofferdam_ids::{
+    AttemptNo, DispatchId, Fence, GatewayName, ProjectId, Role, RunId, Sha256Digest, TaskId, Timestamp,
+};
 use cofferdam_ledger::Ledger;
 use cofferdam_vault::Vault;
 
@@ -27,6 +32,18 @@ use cofferdam_vault::Vault;
 struct Nothing(Vec<u8>);
 
 impl SqlDriver for Nothing {
+    fn inspect(&self, _: Access) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    fn pools(&self) -> Vec<PoolState> {
+        Vec::new()
+    }
+
+    fn sweep(&self) -> Result<Vec<String>, Refusal> {
+        Ok(Vec::new())
+    }
+
     fn engine(&self) -> Engine {
         Engine::Sqlite
     }
@@ -35,12 +52,16 @@ impl SqlDriver for Nothing {
         "main"
     }
 
-    fn open(&self, _: Access, _: SessionWall, _: &CancelToken) -> Result<Box<dyn SqlSession>, Refusal> {
+    fn open(&self, _: Opening<'_>) -> Result<Box<dyn SqlSession>, Refusal> {
         Ok(Box::new(Self(self.0.clone())))
     }
 }
 
 impl SqlSession for Nothing {
+    fn peer(&self) -> Peer {
+        Peer::default()
+    }
+
     fn query(&mut self, _: &str, _: &[Value]) -> Result<(RowsId, Vec<Column>), Refusal> {
         Ok((RowsId(1), Vec::new()))
     }
@@ -62,6 +83,10 @@ impl SqlSession for Nothing {
 
     fn commit(&mut self) -> Result<(), Refusal> {
         Ok(())
+    }
+
+    fn commit_once(&mut self, _: &str) -> Result<bool, Refusal> {
+        Ok(true)
     }
 
     fn rollback(&mut self) -> Result<(), Refusal> {
@@ -117,6 +142,8 @@ fn door(folder: &Path) -> Door {
     gateways.insert(gateway(), Arc::new(Nothing(vec![7; 1 << 20])));
     Door::new(AttemptContext {
         ids: AttemptIds {
+            project: ProjectId::new("prj_shop").unwrap(),
+            fence: Fence(1),
             run: RunId::new("run_0192f3a0-0000-7000-8000-000000000000").unwrap(),
             task: TaskId::new("model.shop.orders").unwrap(),
             attempt: AttemptNo(1),
@@ -217,7 +244,16 @@ fn sqlite(folder: &Path) {
         "[gateways.wh]\nengine = \"sqlite\"\npath = \"wh.db\"\nschemas = [\"raw\", \"staging\", \"marts\"]\n";
     let gateways = Gateways::parse("gateways.toml", text, folder, &Vault::default()).unwrap();
     let driver = gateways.get(&gateway()).unwrap();
-    let open = || driver.open(Access::Write, SessionWall::everything(), &CancelToken::default()).unwrap();
+    let open = || {
+        driver
+            .open(Opening {
+                access: Access::Write,
+                wall: SessionWall::everything(),
+                cancel: &CancelToken::default(),
+                holder: Holder::operator(),
+            })
+            .unwrap()
+    };
     drop(open());
     let begun = Instant::now();
     for _ in 0..200 {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cofferdam_call::Limits;
 use cofferdam_cap_files::ReleaseFiles;
-use cofferdam_cap_sql::Gateways;
-use cofferdam_ids::{AttemptNo, Code, DispatchId, RunId, TaskId};
+use cofferdam_cap_sql::{Gateways, Holder};
+use cofferdam_ids::{AttemptNo, Code, DispatchId, Fence, ProjectId, RunId, TaskId};
 use cofferdam_ledger::{AttemptRef, Clock, Event, Ledger, TaskEnded};
 
 use crate::{log::LogSink, rights::Rights};
@@ -13,6 +13,8 @@ use crate::{log::LogSink, rights::Rights};
 /// Which attempt it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptIds {
+    /// The project.
+    pub project: ProjectId,
     /// The run.
     pub run: RunId,
     /// The task.
@@ -21,9 +23,23 @@ pub struct AttemptIds {
     pub attempt: AttemptNo,
     /// The order it was started by.
     pub dispatch: DispatchId,
+    /// The number of its lease, which a publishing transaction checks.
+    pub fence: Fence,
 }
 
 impl AttemptIds {
+    /// As a warehouse is told whose session it is.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder {
+            project: self.project.clone(),
+            run: self.run.clone(),
+            task: self.task.clone(),
+            attempt: self.attempt,
+            dispatch: self.dispatch.clone(),
+            fence: self.fence,
+        }
+    }
+
     /// As the ledger names it.
     pub fn at(&self) -> AttemptRef {
         AttemptRef {

@@ -1,6 +1,7 @@
 //! Performs a call that was decided on and recorded.
 
 use cofferdam_call::{Call, Refusal, Reply};
+use cofferdam_cap_sql::Opening;
 
 use crate::{
     door::Door,
@@ -65,7 +66,9 @@ impl Door {
                 self.handles.check_room()?;
                 let driver = self.context.gateways.get(&gateway)?;
                 let wall = self.context.rights.wall(&gateway, access);
-                let sql = driver.open(access, wall, &self.cancel)?;
+                let holder = self.context.ids.holder();
+                let opening = Opening { access, wall, cancel: &self.cancel, holder };
+                let sql = driver.open(opening)?;
                 let facts = Facts { gateway, access, dialect: dialect(driver.engine()) };
                 let handle = self.handles.add(Held::Session(Session { facts, sql }))?;
                 Ok(Reply::Opened(handle).into())
@@ -85,9 +88,13 @@ impl Door {
                 self.handles.session(session)?.sql.begin()?;
                 Ok(Reply::Done.into())
             }
-            Call::SqlCommit { session } => {
+            Call::SqlCommit { session, step: None } => {
                 self.handles.session(session)?.sql.commit()?;
                 Ok(Reply::Done.into())
+            }
+            Call::SqlCommit { session, step: Some(step) } => {
+                let published = self.handles.session(session)?.sql.commit_once(&step)?;
+                Ok(Reply::Committed { published }.into())
             }
             Call::SqlRollback { session } => {
                 self.handles.session(session)?.sql.rollback()?;

@@ -17,6 +17,8 @@ use crate::{
 
 /// Readings kept; past it all are forgotten and made anew.
 const READINGS_MAX: usize = 512;
+/// Bytes of the name of a step that is committed once.
+const STEP_BYTES_MAX: usize = 200;
 /// Bytes of a path in a call.
 const PATH_BYTES_MAX: usize = 1024;
 
@@ -24,8 +26,8 @@ const PATH_BYTES_MAX: usize = 1024;
 pub(crate) fn dialect(engine: Engine) -> Dialect {
     match engine {
         Engine::Sqlite => Dialect::Sqlite,
-        // `Engine` grows with the drivers; each brings its dialect with it.
-        _ => Dialect::Sqlite,
+        Engine::Postgres => Dialect::Postgres,
+        Engine::Mysql => Dialect::Mysql,
     }
 }
 
@@ -101,7 +103,7 @@ fn handle_of(call: &Call) -> Option<(Handle, Sort)> {
         Call::SqlQuery { session, .. }
         | Call::SqlExecute { session, .. }
         | Call::SqlBegin { session }
-        | Call::SqlCommit { session }
+        | Call::SqlCommit { session, .. }
         | Call::SqlRollback { session }
         | Call::SqlLoad { session, .. } => Some((*session, Sort::Session)),
         Call::SqlNext { rows } => Some((*rows, Sort::Rows)),
@@ -129,6 +131,7 @@ fn check_sizes(call: &Call, payload: &[u8]) -> Result<(), Refusal> {
                 longest("a value", value_bytes(value), VALUE_BYTES_MAX)?;
             }
         }
+        Call::SqlCommit { step: Some(step), .. } => longest("a step's name", step.len(), STEP_BYTES_MAX)?,
         Call::FileList { prefix: path } | Call::FileRead { path, .. } => {
             longest("a path", path.len(), PATH_BYTES_MAX)?;
         }

@@ -12,7 +12,9 @@ use cofferdam_broker::{CancelReason, DescribeRights, Rights};
 use cofferdam_call::{
     Access, Call, Column, DataType, FailureKind, HANDLES_MAX, Handle, Limits, LogLevel, Refusal, Reply, Value,
 };
-use cofferdam_cap_sql::{CancelToken, Engine, Gateways, RowsId, SessionWall, SqlDriver, SqlSession};
+use cofferdam_cap_sql::{
+    Engine, Finding, Gateways, Opening, Peer, PoolState, RowsId, SessionWall, SqlDriver, SqlSession,
+};
 use cofferdam_grants::{Allowed, Ask, Decision};
 use cofferdam_ids::{Code, GatewayName, GrantId, Sha256Digest};
 use cofferdam_ledger::Event;
@@ -139,7 +141,7 @@ fn a_transaction_does_not_outlive_a_ledger_that_fails() {
     ask(&mut door, Call::SqlBegin { session }).unwrap();
     execute(&mut door, session, "CREATE TABLE marts.orders (id)").unwrap();
     house.disk.full.store(true, Ordering::SeqCst);
-    assert_eq!(code(ask(&mut door, Call::SqlCommit { session })), 801);
+    assert_eq!(code(ask(&mut door, Call::SqlCommit { session, step: None })), 801);
     door.finish();
     assert_eq!(tables(house.folder.path(), "marts"), Vec::<String>::new());
 }
@@ -148,6 +150,18 @@ fn a_transaction_does_not_outlive_a_ledger_that_fails() {
 struct Watching(Disk);
 
 impl SqlDriver for Watching {
+    fn inspect(&self, _: Access) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    fn pools(&self) -> Vec<PoolState> {
+        Vec::new()
+    }
+
+    fn sweep(&self) -> Result<Vec<String>, Refusal> {
+        Ok(Vec::new())
+    }
+
     fn engine(&self) -> Engine {
         Engine::Sqlite
     }
@@ -156,12 +170,16 @@ impl SqlDriver for Watching {
         "main"
     }
 
-    fn open(&self, _: Access, _: SessionWall, _: &CancelToken) -> Result<Box<dyn SqlSession>, Refusal> {
+    fn open(&self, _: Opening<'_>) -> Result<Box<dyn SqlSession>, Refusal> {
         Ok(Box::new(Self(self.0.clone())))
     }
 }
 
 impl SqlSession for Watching {
+    fn peer(&self) -> Peer {
+        Peer::default()
+    }
+
     fn query(&mut self, _: &str, _: &[Value]) -> Result<(RowsId, Vec<Column>), Refusal> {
         Ok((RowsId(1), Vec::new()))
     }
@@ -183,6 +201,10 @@ impl SqlSession for Watching {
     fn commit(&mut self) -> Result<(), Refusal> {
         assert!(self.0.durable_text().contains("\"sql_commit\""));
         Ok(())
+    }
+
+    fn commit_once(&mut self, _: &str) -> Result<bool, Refusal> {
+        self.commit().map(|()| true)
     }
 
     fn rollback(&mut self) -> Result<(), Refusal> {
@@ -217,7 +239,7 @@ fn the_intent_of_an_effect_is_durable_before_it() {
         let reply = execute(&mut door, session, "DELETE FROM marts.orders").unwrap();
         assert_eq!(reply, Reply::Count(n), "its own intent and all before are on the disk");
     }
-    ask(&mut door, Call::SqlCommit { session }).unwrap();
+    ask(&mut door, Call::SqlCommit { session, step: None }).unwrap();
     let table = vec!["marts".to_owned(), "orders".to_owned()];
     let columns = vec![Column { name: "id".to_owned(), data_type: DataType::Int64, nullable: true }];
     let Ok(Reply::Opened(load)) = ask(&mut door, Call::SqlLoad { session, table, columns }) else { panic!() };

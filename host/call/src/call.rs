@@ -62,10 +62,12 @@ pub enum Call {
         /// The session.
         session: Handle,
     },
-    /// Commits. Reply: [`Reply::Done`].
+    /// Commits. Reply: [`Reply::Done`], or [`Reply::Committed`] where a step is named.
     SqlCommit {
         /// The session.
         session: Handle,
+        /// What no two attempts of a run may commit, where there is such a thing.
+        step: Option<String>,
     },
     /// Rolls back. Reply: [`Reply::Done`].
     SqlRollback {
@@ -196,6 +198,11 @@ pub enum Reply {
     Frame {
         /// Whether the payload is a frame.
         present: bool,
+    },
+    /// A step was committed, by this attempt or by an earlier one of the same run.
+    Committed {
+        /// Whether by this one. Where not, this one's work was rolled back.
+        published: bool,
     },
     /// A number of rows.
     Count(u64),

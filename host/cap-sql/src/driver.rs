@@ -3,15 +3,64 @@
 use std::{fmt, sync::Arc};
 
 use cofferdam_call::{Access, Column, Refusal, Value};
+use cofferdam_ids::{AttemptNo, DispatchId, Fence, ProjectId, RunId, TaskId};
 
 use crate::cancel::CancelToken;
 
 /// Which engine a gateway speaks to. The broker reads statements in its dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Engine {
     /// SQLite, linked into the broker.
     Sqlite,
+    /// PostgreSQL, over its wire protocol.
+    Postgres,
+    /// MySQL and MariaDB, over their wire protocol.
+    Mysql,
+}
+
+/// Whose session it is: names it in the warehouse, and is checked when it publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The project.
+    pub project: ProjectId,
+    /// The run.
+    pub run: RunId,
+    /// The task.
+    pub task: TaskId,
+    /// Which try of it.
+    pub attempt: AttemptNo,
+    /// The order it was started by.
+    pub dispatch: DispatchId,
+    /// The number of its lease. A later lease of the task has a higher one.
+    pub fence: Fence,
+}
+
+impl Holder {
+    /// The operator's own tools, and tests: no task, and never stale.
+    pub fn operator() -> Self {
+        let none = "00000000-0000-0000-0000-000000000000";
+        let name = "the names below are valid";
+        Self {
+            project: ProjectId::new("prj_operator").expect(name),
+            run: RunId::new(format!("run_{none}")).expect(name),
+            task: TaskId::new("operator").expect(name),
+            attempt: AttemptNo(1),
+            dispatch: DispatchId::new(none).expect(name),
+            fence: Fence(u64::MAX),
+        }
+    }
+}
+
+/// What a session is opened with.
+pub struct Opening<'a> {
+    /// The mode, which chooses the credential.
+    pub access: Access,
+    /// What the engine itself is to let through, where it can hold that.
+    pub wall: SessionWall,
+    /// Stops whatever the session waits for, now and later.
+    pub cancel: &'a CancelToken,
+    /// Whose it is.
+    pub holder: Holder,
 }
 
 /// Decides on one relation: schema, then name.
@@ -51,14 +100,49 @@ pub trait SqlDriver: Send + Sync {
     fn engine(&self) -> Engine;
     /// The schema meant where a statement names none.
     fn default_schema(&self) -> &str;
-    /// Opens a session, with the credential of the mode. `cancel` stops whatever it waits for,
-    /// now and later.
-    fn open(
-        &self,
-        access: Access,
-        wall: SessionWall,
-        cancel: &CancelToken,
-    ) -> Result<Box<dyn SqlSession>, Refusal>;
+    /// Opens a session, with the credential of the mode.
+    fn open(&self, opening: Opening<'_>) -> Result<Box<dyn SqlSession>, Refusal>;
+    /// Connects with the credential of a mode and says what an operator should know of it, the
+    /// good first. Never a secret.
+    fn inspect(&self, access: Access) -> Vec<Finding>;
+    /// The connections held, by mode.
+    fn pools(&self) -> Vec<PoolState>;
+    /// Ends statements that an earlier process of this executor left running in the warehouse;
+    /// gives one sentence for each.
+    fn sweep(&self) -> Result<Vec<String>, Refusal>;
+}
+
+/// One thing an operator should know of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it is as it should be.
+    pub good: bool,
+    /// One sentence; where it is not good, with what to do.
+    pub text: String,
+}
+
+/// The connections of one mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    /// The mode.
+    pub access: Access,
+    /// Generation of the credential: rises with each rotation.
+    pub generation: u64,
+    /// Lent to an attempt.
+    pub in_use: usize,
+    /// Open and waiting for one.
+    pub idle: usize,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Whom a session speaks to, for the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The warehouse's own name for the role that is logged in.
+    pub role: Option<String>,
+    /// SHA-256 of the certificate the server showed, in hex; none without TLS.
+    pub tls: Option<String>,
 }
 
 /// Names the rows of one query of one session.
@@ -70,6 +154,8 @@ pub struct RowsId(pub u64);
 /// Every statement is exactly one statement; text behind it is refused. The rows of earlier
 /// queries stay readable while others run, within the driver's limit of bytes kept for them.
 pub trait SqlSession: Send {
+    /// Whom it speaks to.
+    fn peer(&self) -> Peer;
     /// Starts a query. Its columns are known before its first frame.
     fn query(&mut self, statement: &str, values: &[Value]) -> Result<(RowsId, Vec<Column>), Refusal>;
     /// Appends the next frame to `frame`; gives the number of rows in it, or none after the last.
@@ -82,6 +168,9 @@ pub trait SqlSession: Send {
     fn begin(&mut self) -> Result<(), Refusal>;
     /// Makes it last.
     fn commit(&mut self) -> Result<(), Refusal>;
+    /// Makes it last, unless an earlier attempt of the holder's run has committed the same step
+    /// of its task: then undoes it and gives `false`.
+    fn commit_once(&mut self, step: &str) -> Result<bool, Refusal>;
     /// Undoes it.
     fn rollback(&mut self) -> Result<(), Refusal>;
     /// Starts a bulk load; the session takes nothing else until it has ended.

@@ -20,7 +20,10 @@ mod turn;
 mod types;
 
 pub use cancel::{CancelToken, OnCancel};
-pub use driver::{Engine, RelationRule, RowsId, SessionWall, SqlDriver, SqlSession};
+pub use driver::{
+    Engine, Finding, Holder, Opening, Peer, PoolState, RelationRule, RowsId, SessionWall, SqlDriver,
+    SqlSession,
+};
 pub use gateways::{Gateways, GatewaysProblem};
 pub use load::FrameDecoder;
 pub use sqlite::{Place, SCHEMAS_MAX, Sqlite, SqliteSettings};

@@ -15,7 +15,7 @@ use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
 use cofferdam_call::{Access, Column, DataType, FRAME_BYTES_MAX, FailureKind, Refusal, Value};
 use cofferdam_cap_sql::{
-    CancelToken, Place, RowsId, SessionWall, SqlDriver, SqlSession, Sqlite, SqliteSettings,
+    CancelToken, Holder, Opening, Place, RowsId, SessionWall, SqlDriver, SqlSession, Sqlite, SqliteSettings,
 };
 use cofferdam_ids::Code;
 use cofferdam_vault::Vault;
@@ -37,7 +37,14 @@ impl House {
     }
 
     fn open(&self, access: Access) -> Box<dyn SqlSession> {
-        self.driver.open(access, SessionWall::everything(), &CancelToken::default()).unwrap()
+        self.driver
+            .open(Opening {
+                access,
+                wall: SessionWall::everything(),
+                cancel: &CancelToken::default(),
+                holder: Holder::operator(),
+            })
+            .unwrap()
     }
 
     /// A session that reads `raw` and `marts`, and writes `marts`.
@@ -46,7 +53,9 @@ impl House {
             reads: Arc::new(|schema, name| schema != "main" && name != "secret"),
             writes: Arc::new(|schema, _| schema == "marts"),
         };
-        self.driver.open(access, wall, &CancelToken::default()).unwrap()
+        self.driver
+            .open(Opening { access, wall, cancel: &CancelToken::default(), holder: Holder::operator() })
+            .unwrap()
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -105,7 +114,14 @@ fn a_folder_that_is_missing_is_made_for_its_owner_alone() {
     let folder = house.file("new/warehouse");
     let settings = SqliteSettings { place: Place::Known(folder.join("wh.db")), schemas: vec![] };
     let driver = Sqlite::new(settings, Vault::default()).unwrap();
-    driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).unwrap();
+    driver
+        .open(Opening {
+            access: Access::Read,
+            wall: SessionWall::everything(),
+            cancel: &CancelToken::default(),
+            holder: Holder::operator(),
+        })
+        .unwrap();
     assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
@@ -467,7 +483,15 @@ fn the_paths_of_the_files_are_not_shown() {
     let place = Place::Known(house.file("canary").join("wh.db"));
     let nowhere = SqliteSettings { place, schemas: vec![] };
     let driver = Sqlite::new(nowhere, Vault::default()).unwrap();
-    let error = driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).err().unwrap();
+    let error = driver
+        .open(Opening {
+            access: Access::Read,
+            wall: SessionWall::everything(),
+            cancel: &CancelToken::default(),
+            holder: Holder::operator(),
+        })
+        .err()
+        .unwrap();
     assert_eq!(error.to_string(), "CD0306: the warehouse's files cannot be opened");
 }
 
@@ -475,7 +499,15 @@ fn the_paths_of_the_files_are_not_shown() {
 fn a_cancel_stops_a_statement_that_runs_and_every_later_one() {
     let house = House::new();
     let cancel = CancelToken::default();
-    let mut session = house.driver.open(Access::Write, SessionWall::everything(), &cancel).unwrap();
+    let mut session = house
+        .driver
+        .open(Opening {
+            access: Access::Write,
+            wall: SessionWall::everything(),
+            cancel: &cancel,
+            holder: Holder::operator(),
+        })
+        .unwrap();
     run(&mut session, "CREATE TABLE t (x)");
     session.begin().unwrap();
     let canceller = cancel.clone();
@@ -500,7 +532,15 @@ fn a_deadline_stops_a_statement_by_itself() {
     let house = House::new();
     let why = Refusal::new(FailureKind::Cancelled, Code(410), "time is over");
     let cancel = CancelToken::new(Some((Instant::now() + Duration::from_millis(150), why)));
-    let mut session = house.driver.open(Access::Read, SessionWall::everything(), &cancel).unwrap();
+    let mut session = house
+        .driver
+        .open(Opening {
+            access: Access::Read,
+            wall: SessionWall::everything(),
+            cancel: &cancel,
+            holder: Holder::operator(),
+        })
+        .unwrap();
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
     assert_eq!(session.query(endless, &[]).unwrap_err().kind, FailureKind::Cancelled);
     assert_eq!(session.query("SELECT 1", &[]).unwrap_err().code, Code(410));
@@ -538,7 +578,15 @@ fn one_who_waits_for_the_turn_to_write_can_be_cancelled() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut session = house.driver.open(Access::Write, SessionWall::everything(), &cancel).unwrap();
+            let mut session = house
+                .driver
+                .open(Opening {
+                    access: Access::Write,
+                    wall: SessionWall::everything(),
+                    cancel: &cancel,
+                    holder: Holder::operator(),
+                })
+                .unwrap();
             assert_eq!(session.begin().unwrap_err().code, Code(412));
             done.store(true, Ordering::SeqCst);
         });
@@ -629,6 +677,13 @@ fn a_gateway_s_path_may_be_kept_behind_a_reference() {
     let text = "[gateways.wh]\nengine = \"sqlite\"\npath = \"env://WAREHOUSE_FILE\"\n";
     let gateways = cofferdam_cap_sql::Gateways::parse("gateways.toml", text, folder.path(), &vault).unwrap();
     let driver = gateways.get(&cofferdam_ids::GatewayName::new("wh").unwrap()).unwrap();
-    driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).unwrap();
+    driver
+        .open(Opening {
+            access: Access::Read,
+            wall: SessionWall::everything(),
+            cancel: &CancelToken::default(),
+            holder: Holder::operator(),
+        })
+        .unwrap();
     assert!(folder.path().join("wh.db").exists());
 }

@@ -20,7 +20,9 @@ use cofferdam_call::{
     AttemptPlan, Descr, EndState, GuestKind, Interface, Limits, NamedJson, Problem, TaskDescription,
 };
 use cofferdam_cap_files::{ReleaseFile, ReleaseFiles};
-use cofferdam_ids::{AttemptNo, ByteCount, Code, DispatchId, Explain, GrantId, RunId, Sha256Digest, TaskId};
+use cofferdam_ids::{
+    AttemptNo, ByteCount, Code, DispatchId, Explain, Fence, GrantId, ProjectId, RunId, Sha256Digest, TaskId,
+};
 use cofferdam_ledger::{AppendLog, Ledger, Sink};
 use serde::{Deserialize, Serialize};
 
@@ -194,6 +196,8 @@ fn context(files: ReleaseFiles) -> Result<AttemptContext, ExecutorError> {
     let named = |e: cofferdam_ids::InvalidName| ExecutorError::FileList(e.to_string());
     Ok(AttemptContext {
         ids: AttemptIds {
+            project: ProjectId::new("prj_describe").map_err(named)?,
+            fence: Fence(0),
             run: RunId::new("run_describe").map_err(named)?,
             task: TaskId::new("describe").map_err(named)?,
             attempt: AttemptNo(1),

@@ -211,6 +211,8 @@ fn context(house: &House, job: &Job, log: &MemoryLog) -> AttemptContext {
 
 fn ids(order: &Dispatch) -> AttemptIds {
     AttemptIds {
+        project: order.project.clone(),
+        fence: order.fence,
         run: order.run_id.clone(),
         task: order.task.clone(),
         attempt: order.attempt,

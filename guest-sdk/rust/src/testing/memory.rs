@@ -206,6 +206,10 @@ impl Session for MemoryConnection {
         self.change("commit").map(drop)
     }
 
+    fn commit_once(&self, step: &str) -> Result<bool, Failure> {
+        self.change(&format!("commit once {step}")).map(|_| true)
+    }
+
     fn rollback(&self) -> Result<(), Failure> {
         self.change("rollback").map(drop)
     }

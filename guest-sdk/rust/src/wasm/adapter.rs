@@ -40,6 +40,10 @@ impl Session for HostSession {
         Ok(self.0.commit()?)
     }
 
+    fn commit_once(&self, step: &str) -> Result<bool, Failure> {
+        Ok(self.0.commit_once(step)?)
+    }
+
     fn rollback(&self) -> Result<(), Failure> {
         Ok(self.0.rollback()?)
     }

@@ -18,7 +18,9 @@ use cofferdam_call::{Access, Call, Confinement, Handle, Limits, Refusal, Reply};
 use cofferdam_cap_files::{MemoryBlobs, ReleaseFile, ReleaseFiles};
 use cofferdam_cap_sql::Gateways;
 use cofferdam_grants::{GrantSet, Subject, parse};
-use cofferdam_ids::{AttemptNo, DispatchId, GatewayName, Role, RunId, Sha256Digest, TaskId, Timestamp};
+use cofferdam_ids::{
+    AttemptNo, DispatchId, Fence, GatewayName, ProjectId, Role, RunId, Sha256Digest, TaskId, Timestamp,
+};
 use cofferdam_ledger::{AppendLog, Event, Ledger, Sink, show};
 use cofferdam_vault::Vault;
 
@@ -106,6 +108,8 @@ impl House {
             .collect();
         Door::new(AttemptContext {
             ids: AttemptIds {
+                project: ProjectId::new("prj_shop").unwrap(),
+                fence: Fence(1),
                 run: RunId::new("run_0192f3a0-0000-7000-8000-000000000000").unwrap(),
                 task: TaskId::new("model.shop.orders").unwrap(),
                 attempt: AttemptNo(1),
@@ -221,10 +225,17 @@ pub(crate) fn query(door: &mut Door, session: Handle, statement: &str) -> Result
 
 /// The tables of a schema, seen past the door.
 pub(crate) fn tables(folder: &Path, schema: &str) -> Vec<String> {
-    use cofferdam_cap_sql::{CancelToken, SessionWall};
+    use cofferdam_cap_sql::{CancelToken, Holder, Opening, SessionWall};
     let gateways = sqlite(folder);
     let driver = gateways.get(&gateway()).unwrap();
-    let mut session = driver.open(Access::Read, SessionWall::everything(), &CancelToken::default()).unwrap();
+    let mut session = driver
+        .open(Opening {
+            access: Access::Read,
+            wall: SessionWall::everything(),
+            cancel: &CancelToken::default(),
+            holder: Holder::operator(),
+        })
+        .unwrap();
     let mut found = Vec::new();
     for name in ["orders", "copy", "loaded"] {
         let text = format!("SELECT 1 FROM {schema}.{name}");

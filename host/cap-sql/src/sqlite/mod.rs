@@ -19,8 +19,7 @@ use cofferdam_vault::{SecretRef, Vault};
 use rusqlite::Connection;
 
 use crate::{
-    cancel::CancelToken,
-    driver::{Engine, SessionWall, SqlDriver, SqlSession},
+    driver::{Engine, Finding, Opening, PoolState, SqlDriver, SqlSession},
     refusals,
     turn::WriteTurn,
 };
@@ -121,6 +120,22 @@ impl Sqlite {
 }
 
 impl SqlDriver for Sqlite {
+    fn inspect(&self, _access: Access) -> Vec<Finding> {
+        match self.files() {
+            Ok(_) => vec![Finding { good: true, text: "the database's files can be opened".to_owned() }],
+            Err(refusal) => vec![Finding { good: false, text: refusal.message }],
+        }
+    }
+
+    fn pools(&self) -> Vec<PoolState> {
+        Vec::new()
+    }
+
+    fn sweep(&self) -> Result<Vec<String>, Refusal> {
+        // The engine is part of this process: nothing outlives it.
+        Ok(Vec::new())
+    }
+
     fn engine(&self) -> Engine {
         Engine::Sqlite
     }
@@ -129,12 +144,8 @@ impl SqlDriver for Sqlite {
         "main"
     }
 
-    fn open(
-        &self,
-        access: Access,
-        wall: SessionWall,
-        cancel: &CancelToken,
-    ) -> Result<Box<dyn SqlSession>, Refusal> {
+    fn open(&self, opening: Opening<'_>) -> Result<Box<dyn SqlSession>, Refusal> {
+        let Opening { access, wall, cancel, .. } = opening;
         cancel.check()?;
         let files = self.files()?;
         let session = session::Session::start(&files, access, wall, cancel, Arc::clone(&self.turn))?;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     cancel::{CancelToken, OnCancel},
-    driver::{RowsId, SessionWall, SqlSession},
+    driver::{Peer, RowsId, SessionWall, SqlSession},
     refusals,
     turn::WriteTurn,
 };
@@ -99,6 +99,10 @@ impl Drop for Session {
 }
 
 impl SqlSession for Session {
+    fn peer(&self) -> Peer {
+        Peer::default()
+    }
+
     fn query(&mut self, statement: &str, values: &[Value]) -> Result<(RowsId, Vec<Column>), Refusal> {
         let command = Command::Query { statement: statement.to_owned(), values: values.to_vec() };
         match self.ask(command)? {
@@ -136,6 +140,10 @@ impl SqlSession for Session {
 
     fn commit(&mut self) -> Result<(), Refusal> {
         self.ask(Command::Commit).map(drop)
+    }
+
+    fn commit_once(&mut self, _step: &str) -> Result<bool, Refusal> {
+        self.commit().map(|()| true)
     }
 
     fn rollback(&mut self) -> Result<(), Refusal> {

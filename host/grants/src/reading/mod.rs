@@ -19,6 +19,10 @@ use serde::Serialize;
 pub enum Dialect {
     /// SQLite 3.
     Sqlite,
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL and MariaDB.
+    Mysql,
 }
 
 /// What a statement does.
@@ -164,8 +168,11 @@ impl ReadingProblem {
 
 /// Reads one statement.
 pub fn read_statement(sql: &str, dialect: Dialect) -> Reading {
-    match dialect {
-        Dialect::Sqlite => sqlite::read(sql)
-            .unwrap_or_else(|problem| Reading { problem: Some(problem), ..Reading::default() }),
-    }
+    let read = match dialect {
+        Dialect::Sqlite => sqlite::read(sql),
+        Dialect::Postgres | Dialect::Mysql => {
+            Err(ReadingProblem::Unreadable("statements of this engine are not read yet".to_owned()))
+        }
+    };
+    read.unwrap_or_else(|problem| Reading { problem: Some(problem), ..Reading::default() })
 }

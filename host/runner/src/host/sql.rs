@@ -135,7 +135,16 @@ impl HostSession for Room {
 
     fn commit(&mut self, session: Resource<Session>) -> Result<Result<(), Failure>> {
         let session = self.table.get(&session)?.0;
-        self.ask_done(Call::SqlCommit { session }, &[])
+        self.ask_done(Call::SqlCommit { session, step: None }, &[])
+    }
+
+    fn commit_once(&mut self, session: Resource<Session>, step: String) -> Result<Result<bool, Failure>> {
+        let session = self.table.get(&session)?.0;
+        check!(convert::name("the step's name", &step));
+        self.ask(Call::SqlCommit { session, step: Some(step) }, &[], |reply, _| match reply {
+            Reply::Committed { published } => Some(published),
+            _ => None,
+        })
     }
 
     fn rollback(&mut self, session: Resource<Session>) -> Result<Result<(), Failure>> {
