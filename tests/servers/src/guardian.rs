@@ -13,6 +13,8 @@ use std::{
 pub enum End {
     /// With SIGINT: rolls back and ends.
     Fast,
+    /// With SIGTERM: what MariaDB ends upon.
+    Asked,
     /// With SIGKILL: as a power cut would.
     Killed,
 }
@@ -48,6 +50,7 @@ impl Guardian {
     pub fn end(mut self, end: End) {
         let signal: &[u8] = match end {
             End::Fast => b"INT\n",
+            End::Asked => b"TERM\n",
             End::Killed => b"KILL\n",
         };
         if let Some(mut pipe) = self.0.stdin.take() {

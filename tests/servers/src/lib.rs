@@ -7,10 +7,12 @@
 
 mod authority;
 mod guardian;
+mod mariadb;
 mod postgres;
 mod user;
 
 pub use authority::{Authority, Issued};
 pub use guardian::{End, Guardian};
+pub use mariadb::MariaDb;
 pub use postgres::{DATABASE, PASSWORD_PREFIX, Postgres, ROLES};
 pub use user::{free_port, prepared, program};
