@@ -1,7 +1,8 @@
 //! `cargo xtask`: the project's own tasks. Each says what it does while it does it.
 //!
 //! In: the checkout. Out: what each command's help says, under `target/`.
-//! Never: changes anything outside the checkout but the tool chain's target (`setup`).
+//! Never: changes anything outside the checkout but the tool chain's target and the servers tests
+//! start (`setup`).
 //! Fails: with the step that failed and its own output above it.
 
 mod bench;
@@ -24,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Makes the tool chain ready: the wasm32-wasip2 target.
+    /// Makes the machine ready: the wasm32-wasip2 target, and the servers tests start.
     Setup,
     /// Builds the plugins and hostile guests into target/guests.
     Guests,

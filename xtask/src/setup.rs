@@ -12,7 +12,8 @@ pub(crate) const GUEST_TARGET: &str = "wasm32-wasip2";
 /// `cargo xtask setup`.
 pub(crate) fn run() -> Result<()> {
     ensure()?;
-    println!("ready: {GUEST_TARGET} is installed");
+    ensure_servers()?;
+    println!("ready: {GUEST_TARGET} and the servers tests start are installed");
     Ok(())
 }
 
@@ -33,6 +34,34 @@ pub(crate) fn ensure() -> Result<()> {
         return Ok(());
     }
     bail!("{GUEST_TARGET} is still missing; run `rustup target add {GUEST_TARGET}` and try again")
+}
+
+/// Makes sure tests can start PostgreSQL and MariaDB.
+pub(crate) fn ensure_servers() -> Result<()> {
+    let missing = missing_servers();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("==> {}: not on this machine", missing.join(", "));
+    let script = step::root().join("xtask/scripts/servers-from-debian.sh");
+    step::run("install servers from packages", Command::new("bash").arg(script))?;
+    let missing = missing_servers();
+    if !missing.is_empty() {
+        bail!("{} still missing; install PostgreSQL and MariaDB, and try again", missing.join(", "));
+    }
+    Ok(())
+}
+
+/// The programs tests need that are not on this machine.
+fn missing_servers() -> Vec<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.push("/usr/sbin".into());
+    // Debian keeps PostgreSQL's programs out of the path, in a folder per version.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
+    let needed = ["postgres", "initdb", "psql", "mariadbd", "mariadb-install-db", "mariadb"];
+    needed.into_iter().filter(|name| !folders.iter().any(|folder| folder.join(name).is_file())).collect()
 }
 
 fn has_guest_target() -> Result<bool> {

@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 
-use crate::{guests, step};
+use crate::{guests, setup, step};
 
 /// Runs the checks and all tests.
 pub(crate) fn run(quick: bool) -> Result<()> {
     if !quick {
         step::run("formatting", step::cargo().args(["fmt", "--all", "--check"]))?;
     }
+    setup::ensure_servers()?;
     let guests = guests::build()?;
     if !quick {
         step::run(
