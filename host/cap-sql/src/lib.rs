@@ -4,7 +4,7 @@
 //! frames of Arrow IPC.
 //! Never: decides by itself whether a statement is granted; but an engine that can hold a wall of
 //! its own ([`SessionWall`]) refuses whatever the broker may have misread.
-//! Fails: with a [`Refusal`](cofferdam_call::Refusal) for the guest, `CD0301` to `CD0315`; settings fail with
+//! Fails: with a [`Refusal`](cofferdam_call::Refusal) for the guest, `CD0301` to `CD0337`; settings fail with
 //! [`GatewaysProblem`].
 //! Source: `docs/adr/0002-one-door.md`, `docs/adr/0011-sqlite-schemas-as-attached-files.md`.
 
@@ -14,7 +14,9 @@ mod driver;
 mod frames;
 mod gateways;
 mod load;
+mod net;
 mod refusals;
+mod remote;
 mod sqlite;
 mod turn;
 mod types;
@@ -26,4 +28,6 @@ pub use driver::{
 };
 pub use gateways::{Gateways, GatewaysProblem};
 pub use load::FrameDecoder;
+pub use net::{Address, TlsMode, TlsSettings};
+pub use remote::{Allowances, Credential};
 pub use sqlite::{Place, SCHEMAS_MAX, Sqlite, SqliteSettings};

@@ -41,4 +41,22 @@ refusals! {
     unknown_gateway => Unavailable 313;
     /// Rows left unread for too long.
     unread => Limit 315;
+    /// Stopped here, but nobody knows whether the warehouse stopped too.
+    unconfirmed => Unavailable 316;
+    /// TLS is refused, or the server is not the one it should be.
+    untrusted => Unavailable 317;
+    /// The server asks for a login that is not allowed, or refuses ours.
+    login => Unavailable 318;
+    /// The gateway's role may do what no role of a gateway should.
+    over_privileged => Unavailable 319;
+    /// A later attempt of the task has the fence.
+    stale => Cancelled 326;
+    /// The fence's table is not there and cannot be made.
+    no_fence => Permission 327;
+    /// The warehouse's disk is full.
+    disk_full => Unavailable 332;
+    /// The server breaks its own protocol.
+    protocol => Unavailable 333;
+    /// Two transactions stood in each other's way.
+    conflict => Transient 334;
 }
