@@ -12,10 +12,11 @@ use std::sync::Arc;
 use arrow_array::{
     ArrayRef, RecordBatch,
     builder::{
-        BinaryBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
-        Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+        BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float64Builder,
+        Int64Builder, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
     },
 };
+use arrow_buffer::i256;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, Schema};
 use cofferdam_call::{Column, DataType, FRAME_BYTES_MAX, Refusal};
@@ -30,25 +31,39 @@ pub(crate) enum Cell<'a> {
     Float(f64),
     Text(&'a str),
     Bytes(&'a [u8]),
+    /// Days since 1970-01-01.
+    Days(i32),
+    /// Microseconds: of a time since midnight, of a timestamp since 1970.
+    Micros(i64),
+    /// A decimal without its point, for columns of at most 38 digits.
+    Decimal(i128),
+    /// The same for more digits.
+    Wide(&'a i256),
 }
 
 impl Cell<'_> {
     /// Bytes it takes in a frame, at most.
     pub(crate) fn bytes(self) -> usize {
         match self {
-            Self::Null | Self::Int(_) | Self::Float(_) => 9,
+            Self::Null | Self::Int(_) | Self::Float(_) | Self::Days(_) | Self::Micros(_) => 9,
+            Self::Decimal(_) => 17,
+            Self::Wide(_) => 33,
             Self::Text(text) => text.len() + 9,
             Self::Bytes(bytes) => bytes.len() + 9,
         }
     }
 
-    fn sort(self) -> &'static str {
+    /// What it is, in words.
+    pub(crate) fn sort(self) -> &'static str {
         match self {
             Self::Null => "NULL",
             Self::Int(_) => "a whole number",
             Self::Float(_) => "a floating point number",
             Self::Text(_) => "text",
             Self::Bytes(_) => "bytes",
+            Self::Days(_) => "a date",
+            Self::Micros(_) => "a time",
+            Self::Decimal(_) | Self::Wide(_) => "a decimal",
         }
     }
 }
@@ -162,10 +177,14 @@ enum Builder {
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
     Timestamp(TimestampMicrosecondBuilder),
+    Decimal(Decimal128Builder),
+    Wide(Decimal256Builder),
 }
 
 impl Builder {
     fn new(data_type: &DataType) -> Self {
+        // The Arrow type of the column; a decimal's says how its digits are read.
+        let arrow = types::arrow_type(data_type);
         match data_type {
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
             DataType::Int64 => Self::Int64(Int64Builder::new()),
@@ -177,10 +196,11 @@ impl Builder {
             DataType::TimestampUtc => {
                 Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
             }
-            // Decimals have no engine here that gives them; text carries them whole.
-            DataType::Text | DataType::Json | DataType::Other(_) | DataType::Decimal { .. } => {
-                Self::Text(StringBuilder::new())
+            DataType::Decimal { precision: 0..=38, .. } => {
+                Self::Decimal(Decimal128Builder::new().with_data_type(arrow))
             }
+            DataType::Decimal { .. } => Self::Wide(Decimal256Builder::new().with_data_type(arrow)),
+            DataType::Text | DataType::Json | DataType::Other(_) => Self::Text(StringBuilder::new()),
         }
     }
 
@@ -196,6 +216,8 @@ impl Builder {
                 Self::Date(b) => b.append_null(),
                 Self::Time(b) => b.append_null(),
                 Self::Timestamp(b) => b.append_null(),
+                Self::Decimal(b) => b.append_null(),
+                Self::Wide(b) => b.append_null(),
             }
             return true;
         }
@@ -209,6 +231,11 @@ impl Builder {
             },
             (Self::Text(b), Cell::Text(text)) => b.append_value(text),
             (Self::Bytes(b), Cell::Bytes(bytes)) => b.append_value(bytes),
+            (Self::Date(b), Cell::Days(days)) => b.append_value(days),
+            (Self::Time(b), Cell::Micros(micros)) => b.append_value(micros),
+            (Self::Timestamp(b), Cell::Micros(micros)) => b.append_value(micros),
+            (Self::Decimal(b), Cell::Decimal(n)) => b.append_value(n),
+            (Self::Wide(b), Cell::Wide(n)) => b.append_value(*n),
             (Self::Date(b), Cell::Text(text)) => match calendar::parse_date(text) {
                 Some(days) => b.append_value(days),
                 None => return false,
@@ -236,6 +263,8 @@ impl Builder {
             Self::Date(b) => Arc::new(b.finish()),
             Self::Time(b) => Arc::new(b.finish()),
             Self::Timestamp(b) => Arc::new(b.finish()),
+            Self::Decimal(b) => Arc::new(b.finish()),
+            Self::Wide(b) => Arc::new(b.finish()),
         }
     }
 }
@@ -276,6 +305,8 @@ pub(crate) fn infer<'a>(cells: impl IntoIterator<Item = Cell<'a>>) -> Option<Dat
             Cell::Float(_) => DataType::Float64,
             Cell::Text(_) => DataType::Text,
             Cell::Bytes(_) => DataType::Bytes,
+            // Engines that give these say what their columns are.
+            Cell::Days(_) | Cell::Micros(_) | Cell::Decimal(_) | Cell::Wide(_) => return None,
         };
         found = match (found, of_cell) {
             (None, of_cell) => Some(of_cell),

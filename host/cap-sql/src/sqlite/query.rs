@@ -208,6 +208,9 @@ impl Reader<'_, '_> {
                     Cell::Float(n) => Owned::Real(n),
                     Cell::Text(text) => Owned::Text(text.to_owned()),
                     Cell::Bytes(bytes) => Owned::Blob(bytes.to_vec()),
+                    other => {
+                        return Err(refusals::misfit(format!("column {} holds {}", n + 1, other.sort())));
+                    }
                 });
             }
             sample.more = bytes > bytes_max;
