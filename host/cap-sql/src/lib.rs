@@ -15,8 +15,10 @@ mod frames;
 mod gateways;
 mod load;
 mod net;
+mod pool;
 mod refusals;
 mod remote;
+mod settings;
 mod sqlite;
 mod turn;
 mod types;
@@ -29,5 +31,10 @@ pub use driver::{
 pub use gateways::{Gateways, GatewaysProblem};
 pub use load::FrameDecoder;
 pub use net::{Address, TlsMode, TlsSettings};
+pub use pool::{Connect, Lent, Pool};
 pub use remote::{Allowances, Credential};
+pub use settings::{
+    CONNECTIONS_DEFAULT, CONNECTIONS_MAX, FENCE_SCHEMA_DEFAULT, Key, Keys, LOCK_TIMEOUT_DEFAULT, OneKey,
+    STATEMENT_TIMEOUT_DEFAULT, ServerSettings,
+};
 pub use sqlite::{Place, SCHEMAS_MAX, Sqlite, SqliteSettings};

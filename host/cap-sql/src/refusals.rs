@@ -59,4 +59,8 @@ refusals! {
     protocol => Unavailable 333;
     /// Two transactions stood in each other's way.
     conflict => Transient 334;
+    /// No connection of the pool came free.
+    crowded => Transient 328;
+    /// There is no credential for the mode, or it cannot be had.
+    no_credential => Unavailable 329;
 }
