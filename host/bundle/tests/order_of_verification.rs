@@ -442,19 +442,6 @@ fn an_expired_root_stops_everything_under_it() {
     assert_eq!(refused_release(|_| {}, |c| c.now = late), 144);
 }
 
-/// Not a bound, a measurement: `cargo test -p cofferdam-bundle --test order_of_verification -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn how_long_a_dispatch_takes() {
-    let fixture = Fixture::new();
-    let (envelope, context) = (fixture.sign_dispatch(&fixture.dispatch()), fixture.dispatch_context());
-    let start = std::time::Instant::now();
-    for _ in 0..2_000 {
-        verify_dispatch(&envelope, &context).unwrap();
-    }
-    println!("one dispatch: {:?}", start.elapsed() / 2_000);
-}
-
 #[test]
 fn a_refusal_says_what_happened_whose_it_is_and_what_to_do() {
     let refused = refused_message();

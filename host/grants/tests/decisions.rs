@@ -393,32 +393,3 @@ fn a_task_nobody_granted_is_explained() {
       fix: write a grant for `model.shop.orders`, or do not run it here
     ");
 }
-
-/// Not a bound, a measurement: `cargo test -p cofferdam-grants --test decisions -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn how_long_a_decision_takes() {
-    let admission = admission();
-    let sql = "insert into marts.orders select * from raw.orders join raw.items using (id)";
-    let gateway: GatewayName = "wh".parse().unwrap();
-    let session = SessionFacts { gateway: &gateway, access: Access::Write, dialect: Dialect::Sqlite };
-    let call = Call::SqlExecute { session: Handle(1), statement: sql.into(), values: vec![] };
-    let start = std::time::Instant::now();
-    for _ in 0..1_000 {
-        let _ = read_statement(sql, Dialect::Sqlite);
-    }
-    println!("one reading: {:?}", start.elapsed() / 1_000);
-    let reading = read_statement(sql, Dialect::Sqlite);
-    let ask = Ask {
-        call: &call,
-        session: Some(&session),
-        reading: Some(&reading),
-        rows_out: 0,
-        signed_statement: false,
-    };
-    let start = std::time::Instant::now();
-    for _ in 0..100_000 {
-        assert!(admission.decide(&ask).is_allowed());
-    }
-    println!("one decision: {:?}", start.elapsed() / 100_000);
-}

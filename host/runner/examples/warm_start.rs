@@ -26,7 +26,7 @@ const FRAMES: usize = 1_000;
 fn main() {
     measure_start("warm attempt start, guest of text", &common::task("", "(i32.const 0)"));
     if let Some(folder) = std::env::var_os("COFFERDAM_GUESTS") {
-        let guest = PathBuf::from(folder).join("cofferdam_guest_hostile_task.wasm");
+        let guest = PathBuf::from(folder).join("hostile-task.wasm");
         measure_start(
             "warm attempt start, guest of Rust",
             &std::fs::read(guest).expect("the guest is built"),

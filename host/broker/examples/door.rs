@@ -1,9 +1,10 @@
-//! Measures what the door adds to a driver, and what a frame costs between guest and broker.
-//!
-//! `cargo run --release -p cofferdam-broker --example door_bench` prints one JSON line per measure.
+//! Measures what the door adds to a driver, and what a frame costs between runner and broker:
+//! `cargo run --release -p cofferdam-broker --example door`. Prints lines for `cargo xtask bench`.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be taken has no result")]
 
 use std::{
+    fs::File,
+    io::{Read as _, Write as _},
     os::unix::net::UnixStream,
     path::Path,
     sync::Arc,
@@ -17,16 +18,12 @@ use cofferdam_call::{
     Limits, Refusal, Reply, ToRunner, Usage, Value, read_frame, write_frame,
 };
 use cofferdam_cap_files::ReleaseFiles;
-use cofferdam_cap_sql::{
-    CancelToken, Engine, Finding, Gateways, Holder, Opening, Peer, PoolState, RowsId, SessionWall, SqlDriver,
-    SqlSession,
-};
+use cofferdam_cap_sql::{Engine, Finding, Gateways, Opening, Peer, PoolState, RowsId, SqlDriver, SqlSession};
 use cofferdam_grants::{Admission, GrantSet, Subject, parse};
 use cofferdam_ids::{
     AttemptNo, DispatchId, Fence, GatewayName, ProjectId, Role, RunId, Sha256Digest, TaskId, Timestamp,
 };
 use cofferdam_ledger::Ledger;
-use cofferdam_vault::Vault;
 
 /// A driver that does nothing, and gives frames of 1 MiB without rows.
 struct Nothing(Vec<u8>);
@@ -166,9 +163,22 @@ fn opened(door: &mut Door) -> Handle {
     }
 }
 
-fn report(name: &str, count: u32, took: Duration) {
-    let micros = took.as_secs_f64() * 1e6 / f64::from(count);
-    println!("{{\"measure\":\"{name}\",\"count\":{count},\"micros\":{micros:.2}}}");
+/// The middle of many rounds.
+fn median(rounds: usize, mut round: impl FnMut() -> Duration) -> Duration {
+    let mut times: Vec<Duration> = (0..rounds).map(|_| round()).collect();
+    times.sort();
+    times[rounds / 2]
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let begun = Instant::now();
+    let made = work();
+    (made, begun.elapsed())
+}
+
+fn line(what: &str, time: Duration, budget: &str, reference: &str, beside: Duration) {
+    let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
+    println!("bench\t{what}\t{:.2}\t{budget}\t{reference}\t{:.2}", micros(time), micros(beside));
 }
 
 fn calls(folder: &Path) {
@@ -179,27 +189,34 @@ fn calls(folder: &Path) {
         statement: "SELECT id, name FROM raw.orders WHERE day = ?".to_owned(),
         values: vec![Value::Text("2026-11-21".to_owned())],
     };
-    const COUNT: u32 = 20_000;
-    let mut took = Duration::ZERO;
-    for _ in 0..COUNT {
-        let begun = Instant::now();
-        let (reply, _) = door.call(query(), Vec::new()).unwrap();
-        took += begun.elapsed();
+    let read = median(20_000, || {
+        let ((reply, _), took) = timed(|| door.call(query(), Vec::new()).unwrap());
         if let Reply::Rows { rows, .. } = reply {
             door.call(Call::Close { handle: rows }, Vec::new()).unwrap();
         }
-    }
-    report("a read through the door", COUNT, took);
-    let begun = Instant::now();
-    for _ in 0..500 {
+        took
+    });
+    let trip = bare_socket(1, 1, 20_000);
+    line("a read through the door, beyond the driver", read, "≤ 30 µs", "one byte there and back", trip);
+    let effect = median(300, || {
         let statement = "DELETE FROM marts.orders".to_owned();
-        door.call(Call::SqlExecute { session, statement, values: Vec::new() }, Vec::new()).unwrap();
-    }
-    report("an effect through the door, its intent synced", 500, begun.elapsed());
+        let call = Call::SqlExecute { session, statement, values: Vec::new() };
+        timed(|| door.call(call, Vec::new()).unwrap()).1
+    });
+    let mut file = File::create(folder.join("synced")).unwrap();
+    let sync = median(300, || {
+        timed(|| {
+            file.write_all(&[b'x'; 600]).unwrap();
+            file.sync_data().unwrap();
+        })
+        .1
+    });
+    line("an effect through the door, its intent synced", effect, "", "600 bytes and fdatasync", sync);
 }
 
+/// Serves a runner that asks for frames and sends some, over a real lane.
 fn frames(folder: &Path) {
-    const COUNT: u32 = 2_000;
+    const ROUNDS: usize = 2_000;
     let mut door = door(&folder.join("frames"));
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let plan = AttemptPlan {
@@ -211,69 +228,60 @@ fn frames(folder: &Path) {
         invocation: None,
         describe: None,
     };
-    let took = std::thread::scope(|scope| {
+    let (out, back) = std::thread::scope(|scope| {
         let runner = scope.spawn(move || {
             read_frame::<ToRunner>(&mut theirs).unwrap();
-            let mut ask = |call: Call| {
-                write_frame(&mut theirs, &FromRunner::Call(call), &[]).unwrap();
+            let mut ask = |call: Call, payload: &[u8]| {
+                write_frame(&mut theirs, &FromRunner::Call(call), payload).unwrap();
                 read_frame::<ToRunner>(&mut theirs).unwrap()
             };
-            ask(Call::SqlOpen { gateway: gateway(), access: Access::Read });
-            let statement = "SELECT 1".to_owned();
-            ask(Call::SqlQuery { session: Handle(1), statement, values: Vec::new() });
-            let begun = Instant::now();
-            for _ in 0..COUNT {
-                ask(Call::SqlNext { rows: Handle(2) });
-            }
-            let took = begun.elapsed();
+            ask(Call::SqlOpen { gateway: gateway(), access: Access::Write }, &[]);
+            let (statement, table) = ("SELECT 1".to_owned(), vec!["marts".to_owned(), "orders".to_owned()]);
+            ask(Call::SqlQuery { session: Handle(1), statement, values: Vec::new() }, &[]);
+            let out = median(ROUNDS, || timed(|| ask(Call::SqlNext { rows: Handle(2) }, &[])).1);
+            ask(Call::SqlLoad { session: Handle(1), table, columns: Vec::new() }, &[]);
+            let frame = vec![7; 1 << 20];
+            let back = median(ROUNDS, || timed(|| ask(Call::SqlLoadWrite { load: Handle(3) }, &frame)).1);
             let end = AttemptEnd {
                 state: EndState::Succeeded { rows_affected: None, summary: String::new() },
                 usage: Usage::default(),
             };
             write_frame(&mut theirs, &FromRunner::End(Box::new(end)), &[]).unwrap();
-            took
+            (out, back)
         });
         serve_lane(&ours, plan, &mut door);
         runner.join().unwrap()
     });
-    report("a frame of 1 MiB over a lane", COUNT, took);
+    let reference = "1 MiB through a bare socket pair";
+    let bare = bare_socket(1, 1 << 20, ROUNDS);
+    line("1 MiB frame, driver to runner", out, "≤ 500 µs", reference, bare);
+    line("1 MiB frame, runner to driver", back, "≤ 500 µs", reference, bare_socket(1 << 20, 1, ROUNDS));
 }
 
-fn sqlite(folder: &Path) {
-    let text =
-        "[gateways.wh]\nengine = \"sqlite\"\npath = \"wh.db\"\nschemas = [\"raw\", \"staging\", \"marts\"]\n";
-    let gateways = Gateways::parse("gateways.toml", text, folder, &Vault::default()).unwrap();
-    let driver = gateways.get(&gateway()).unwrap();
-    let open = || {
-        driver
-            .open(Opening {
-                access: Access::Write,
-                wall: SessionWall::everything(),
-                cancel: &CancelToken::default(),
-                holder: Holder::operator(),
-            })
-            .unwrap()
-    };
-    drop(open());
-    let begun = Instant::now();
-    for _ in 0..200 {
-        drop(open());
-    }
-    report("opening and closing a SQLite session with 3 schemas", 200, begun.elapsed());
-    let mut session = open();
-    let begun = Instant::now();
-    for _ in 0..5_000 {
-        let (rows, _) = session.query("SELECT 1", &[]).unwrap();
-        session.close_rows(rows);
-    }
-    report("a query of one row on SQLite, closed", 5_000, begun.elapsed());
+/// So many bytes there and so many back, between two threads.
+fn bare_socket(there: usize, back: usize, rounds: usize) -> Duration {
+    let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+    let other = std::thread::spawn(move || {
+        let (mut asked, answer) = (vec![0; there], vec![7; back]);
+        while theirs.read_exact(&mut asked).is_ok() && theirs.write_all(&answer).is_ok() {}
+    });
+    let (asked, mut answer) = (vec![7; there], vec![0; back]);
+    let each = median(rounds, || {
+        timed(|| {
+            ours.write_all(&asked).unwrap();
+            ours.read_exact(&mut answer).unwrap();
+        })
+        .1
+    });
+    drop(ours);
+    other.join().unwrap();
+    each
 }
 
 fn main() {
-    let folder = std::env::temp_dir().join(format!("door-bench-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("cofferdam-door-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     calls(&folder);
     frames(&folder);
-    sqlite(&folder);
     std::fs::remove_dir_all(&folder).unwrap();
 }
