@@ -12,14 +12,14 @@ mod oauth;
 mod projects;
 mod runs;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
     body::{Body, to_bytes},
-    extract::{DefaultBodyLimit, State},
-    http::StatusCode,
-    response::IntoResponse,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use cofferdam_bundle::SigningKey;
@@ -27,7 +27,6 @@ use cofferdam_ids::Timestamp;
 use cofferdam_protocol::api::{BODY_BYTES_MAX, Health};
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
-use tower_http::timeout::TimeoutLayer;
 
 use crate::{
     Problem,
@@ -61,16 +60,15 @@ impl App {
 
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
-    let timeout = |limit| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit);
     let token = Router::new()
         .route("/oauth/token", post(oauth::token))
         .layer(DefaultBodyLimit::max(TOKEN_BODY_BYTES_MAX))
-        .layer(timeout(CALL_TIMEOUT));
+        .layer(from_fn(|request, next| within(CALL_TIMEOUT, request, next)));
     let blobs = Router::new()
         .route("/v1/blobs/{sha256}", get(blobs::get).put(blobs::put))
         // The handler counts as it writes.
         .layer(DefaultBodyLimit::disable())
-        .layer(timeout(BLOB_TIMEOUT));
+        .layer(from_fn(|request, next| within(BLOB_TIMEOUT, request, next)));
     let calls = Router::new()
         .route("/v1/health", get(health))
         .route("/v1/executors", post(executors::enrol).get(executors::list))
@@ -84,13 +82,21 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/runs", post(runs::start).get(runs::list))
         .route("/v1/runs/{id}", get(runs::watch))
         .route("/v1/runs/{id}/cancel", post(runs::cancel))
-        .layer(timeout(CALL_TIMEOUT));
+        .layer(from_fn(|request, next| within(CALL_TIMEOUT, request, next)));
     token
         .merge(blobs)
         .merge(calls)
         .fallback(|| async { Problem::not_found("such call") })
         .method_not_allowed_fallback(|| async { Problem::not_found("such call") })
         .with_state(app)
+}
+
+/// Ends a call that takes too long with an answer like any other.
+async fn within(limit: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::late().into_response(),
+    }
 }
 
 async fn health(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
@@ -132,4 +138,29 @@ fn is_length_limit(error: &axum::Error) -> bool {
 /// Runs work that keeps a core busy where it holds up nobody else.
 async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::StatusCode};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_too_long_is_answered_with_its_code() {
+        let router = Router::new()
+            .route("/slow", get(|| tokio::time::sleep(Duration::from_secs(61))))
+            .route("/quick", get(|| tokio::time::sleep(Duration::from_secs(59))))
+            .layer(from_fn(|request, next| within(CALL_TIMEOUT, request, next)));
+        let ask = |path: &str| {
+            let request = Request::builder().uri(path).body(Body::empty());
+            router.clone().oneshot(request.expect("a request"))
+        };
+        assert_eq!(ask("/quick").await.map(|r| r.status()), Ok(StatusCode::OK));
+        let late = ask("/slow").await.expect("an answer");
+        assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = to_bytes(late.into_body(), 1 << 10).await.expect("a body");
+        assert!(String::from_utf8_lossy(&body).contains("CD0607"), "{body:?}");
+    }
 }
