@@ -4,5 +4,5 @@
 use cofferdam_grants::{Dialect, read_statement};
 
 libfuzzer_sys::fuzz_target!(|sql: &str| {
-    let _ = read_statement(sql, Dialect::Sqlite);
+    let _ = read_statement(sql, Dialect::Sqlite, "main");
 });

@@ -1,6 +1,6 @@
 //! What one attempt holds open.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use cofferdam_call::{Access, HANDLES_MAX, Handle, Refusal};
 use cofferdam_cap_sql::{RowsId, SqlSession};
@@ -34,11 +34,18 @@ pub(crate) struct Facts {
     pub(crate) gateway: GatewayName,
     pub(crate) access: Access,
     pub(crate) dialect: Dialect,
+    /// The schema meant where a statement names none.
+    pub(crate) default_schema: Arc<str>,
 }
 
 impl Facts {
     pub(crate) fn lent(&self) -> SessionFacts<'_> {
-        SessionFacts { gateway: &self.gateway, access: self.access, dialect: self.dialect }
+        SessionFacts {
+            gateway: &self.gateway,
+            access: self.access,
+            dialect: self.dialect,
+            default_schema: &self.default_schema,
+        }
     }
 }
 

@@ -69,7 +69,8 @@ impl Door {
                 let holder = self.context.ids.holder();
                 let opening = Opening { access, wall, cancel: &self.cancel, holder };
                 let sql = driver.open(opening)?;
-                let facts = Facts { gateway, access, dialect: dialect(driver.engine()) };
+                let default_schema = driver.default_schema().into();
+                let facts = Facts { gateway, access, dialect: dialect(driver.engine()), default_schema };
                 let handle = self.handles.add(Held::Session(Session { facts, sql }))?;
                 Ok(Reply::Opened(handle).into())
             }

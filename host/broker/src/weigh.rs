@@ -31,17 +31,18 @@ pub(crate) fn dialect(engine: Engine) -> Dialect {
     }
 }
 
-/// Statements already read, by digest.
+/// Statements already read, by dialect, default schema and digest.
 #[derive(Default)]
-pub(crate) struct Readings(HashMap<(Dialect, Sha256Digest), Arc<Reading>>);
+pub(crate) struct Readings(HashMap<(Dialect, Arc<str>, Sha256Digest), Arc<Reading>>);
 
 impl Readings {
-    fn of(&mut self, statement: &str, digest: Sha256Digest, dialect: Dialect) -> Arc<Reading> {
+    fn of(&mut self, statement: &str, digest: Sha256Digest, session: &Facts) -> Arc<Reading> {
         if self.0.len() >= READINGS_MAX {
             self.0.clear();
         }
-        let made = || Arc::new(read_statement(statement, dialect));
-        Arc::clone(self.0.entry((dialect, digest)).or_insert_with(made))
+        let made = || Arc::new(read_statement(statement, session.dialect, &session.default_schema));
+        let key = (session.dialect, Arc::clone(&session.default_schema), digest);
+        Arc::clone(self.0.entry(key).or_insert_with(made))
     }
 }
 
@@ -89,7 +90,7 @@ pub(crate) fn weigh(
         bytes_in += statement.len() as u64 + values.iter().map(|v| value_bytes(v) as u64).sum::<u64>();
         weighed_statement = Some(WeighedStatement {
             sha256,
-            reading: readings.of(statement, sha256, facts.dialect),
+            reading: readings.of(statement, sha256, facts),
             values: u32::try_from(values.len()).unwrap_or(u32::MAX),
             signed: signed(&sha256),
         });

@@ -20,9 +20,14 @@ const STATEMENT: &str = "insert into marts.orders select o.id, sum(i.price) from
 fn main() {
     let admission = admission();
     let gateway: GatewayName = "wh".parse().unwrap();
-    let session = SessionFacts { gateway: &gateway, access: Access::Write, dialect: Dialect::Sqlite };
+    let session = SessionFacts {
+        gateway: &gateway,
+        access: Access::Write,
+        dialect: Dialect::Sqlite,
+        default_schema: "main",
+    };
     let call = Call::SqlExecute { session: Handle(1), statement: STATEMENT.into(), values: vec![] };
-    let reading = read_statement(STATEMENT, Dialect::Sqlite);
+    let reading = read_statement(STATEMENT, Dialect::Sqlite, "main");
     let ask = Ask {
         call: &call,
         session: Some(&session),
@@ -35,7 +40,7 @@ fn main() {
         black_box(Sha256Digest::of(STATEMENT.as_bytes()));
     });
     let decision = each(|| drop(black_box(admission.decide(black_box(&ask)))));
-    let read = each(|| drop(black_box(read_statement(black_box(STATEMENT), Dialect::Sqlite))));
+    let read = each(|| drop(black_box(read_statement(black_box(STATEMENT), Dialect::Sqlite, "main"))));
     let reference = "SHA-256 of the statement";
     line("grant decision", decision, "≤ 5 µs", reference, hash);
     line("reading a statement, once per text and attempt", read, "", reference, hash);

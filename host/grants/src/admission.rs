@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     file::{GrantFile, StatementRule},
     pattern::RelationPattern,
+    reading::Relation,
 };
 
 /// Which line of which grant allowed something.
@@ -50,13 +51,13 @@ pub struct AdmittedSql {
 
 impl AdmittedSql {
     /// Whether a relation may be read.
-    pub fn allows_read(&self, schema: &str, name: &str) -> bool {
-        self.reads.iter().chain(&self.writes).any(|p| p.matches(schema, name))
+    pub fn allows_read(&self, relation: &Relation) -> bool {
+        self.reads.iter().chain(&self.writes).any(|p| p.holds(relation))
     }
 
     /// Whether a relation may be written.
-    pub fn allows_write(&self, schema: &str, name: &str) -> bool {
-        self.access >= Access::Write && self.writes.iter().any(|p| p.matches(schema, name))
+    pub fn allows_write(&self, relation: &Relation) -> bool {
+        self.access >= Access::Write && self.writes.iter().any(|p| p.holds(relation))
     }
 }
 
@@ -93,7 +94,8 @@ pub struct AdmissionFacts {
     pub telemetry: Option<GrantFact>,
 }
 
-/// What a session's own engine should let through: the second wall behind the reading.
+/// What SQLite's authorizer should let through: the second wall behind the reading. A server has
+/// the role of its credential instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SqlWall {
     /// Relations it may read; those it may write are among them.
@@ -105,12 +107,12 @@ pub struct SqlWall {
 impl SqlWall {
     /// Whether a relation may be read.
     pub fn allows_read(&self, schema: &str, name: &str) -> bool {
-        self.reads.iter().any(|p| p.matches(schema, name))
+        self.reads.iter().any(|p| p.matches_ignoring_case(schema, name))
     }
 
     /// Whether a relation may be written.
     pub fn allows_write(&self, schema: &str, name: &str) -> bool {
-        self.writes.iter().any(|p| p.matches(schema, name))
+        self.writes.iter().any(|p| p.matches_ignoring_case(schema, name))
     }
 }
 

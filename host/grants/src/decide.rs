@@ -6,7 +6,7 @@ use cofferdam_ids::{Code, GatewayName, GrantId, Sha256Digest};
 use crate::{
     admission::{Admission, AdmittedSql, GrantFact},
     file::StatementRule,
-    reading::{Dialect, Reading, Relation},
+    reading::{self, Dialect, Reading},
 };
 
 /// What the broker knows of the session a call is made on.
@@ -18,6 +18,8 @@ pub struct SessionFacts<'a> {
     pub access: Access,
     /// How its statements are read.
     pub dialect: Dialect,
+    /// The schema meant where a statement or a load names none.
+    pub default_schema: &'a str,
 }
 
 /// One call, with what the broker knows about it.
@@ -133,16 +135,12 @@ impl Admission {
             Ok(found) => found,
             Err(decision) => return decision,
         };
-        let target = match table {
-            [name] => Relation::new("main", name),
-            [schema, name] => Relation::new(schema, name),
-            _ => return refuse(224, "a table to load has a name and at most a schema", Some(&first.grant)),
+        let target = match reading::load_target(table, session.dialect, session.default_schema) {
+            Ok(target) => target,
+            Err(problem) => return refuse(224, problem.to_string(), Some(&first.grant)),
         };
-        if target.is_engine_owned() {
-            return refuse(224, format!("writing `{target}` is not granted"), Some(&first.grant));
-        }
         let rules = self.sql.iter().filter(|r| &r.gateway == session.gateway);
-        match rules.into_iter().find(|r| r.allows_write(target.schema(), target.name())) {
+        match rules.into_iter().find(|r| r.allows_write(&target)) {
             Some(rule) => allow(&rule.grant),
             None => refuse(224, format!("writing `{target}` is not granted"), Some(&first.grant)),
         }
@@ -174,20 +172,25 @@ impl Admission {
             (None, None) => return refuse(220, "the statement could not be read", Some(&first.grant)),
             (None, Some(kind)) => kind,
         };
-        if !kind.is_read() && session.access < Access::Write {
-            let message = format!("{kind} needs a write session; this one was opened to read");
-            return refuse(223, message, Some(&first.grant));
+        let least = reading.least_access();
+        if session.access < least {
+            let message = if least == Access::Admin {
+                format!("this {kind} needs an admin session; this one was opened to {}", session.access)
+            } else {
+                format!("{kind} needs a write session; this one was opened to read")
+            };
+            return refuse(if least == Access::Admin { 235 } else { 223 }, message, Some(&first.grant));
         }
         let mut by = None;
         for read in reading.reads.iter().filter(|r| !r.is_catalog()) {
-            let rule = of_gateway().filter(usable).find(|r| r.allows_read(read.schema(), read.name()));
+            let rule = of_gateway().filter(usable).find(|r| r.allows_read(read));
             let Some(rule) = rule else {
                 return refuse(222, format!("reading `{read}` is not granted"), Some(&first.grant));
             };
             by.get_or_insert(rule);
         }
         for (i, write) in reading.writes.iter().enumerate() {
-            let rule = of_gateway().filter(usable).find(|r| r.allows_write(write.schema(), write.name()));
+            let rule = of_gateway().filter(usable).find(|r| r.allows_write(write));
             let Some(rule) = rule else {
                 return refuse(224, format!("writing `{write}` is not granted"), Some(&first.grant));
             };

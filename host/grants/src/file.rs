@@ -95,18 +95,6 @@ pub struct SqlRule {
     pub line: u32,
 }
 
-impl SqlRule {
-    /// Whether a relation may be read.
-    pub fn allows_read(&self, schema: &str, name: &str) -> bool {
-        self.reads.iter().chain(&self.writes).any(|p| p.matches(schema, name))
-    }
-
-    /// Whether a relation may be written.
-    pub fn allows_write(&self, schema: &str, name: &str) -> bool {
-        self.mode >= SqlMode::Write && self.writes.iter().any(|p| p.matches(schema, name))
-    }
-}
-
 /// One `[[files]]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesRule {

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::reading::{Dialect, Relation};
+
 /// A text that is not a glob or relation pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {allowed}")]
@@ -50,11 +52,6 @@ impl Glob {
         self.open
     }
 
-    fn lower(mut self) -> Self {
-        self.text.make_ascii_lowercase();
-        self
-    }
-
     fn matches_ignoring_case(&self, text: &str) -> bool {
         let start = if self.open { text.get(..self.text.len()) } else { Some(text) };
         start.is_some_and(|start| start.eq_ignore_ascii_case(&self.text))
@@ -75,7 +72,8 @@ impl fmt::Debug for Glob {
 
 /// Relations by schema and name: `raw.orders`, `raw.*`, `marts.orders*`, `*.*`.
 ///
-/// Compared without regard to ASCII case, as SQLite does.
+/// Names are compared as the engine compares them: letter for letter, and by SQLite without
+/// regard to ASCII case. Two patterns are compared letter for letter, whatever the engine.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelationPattern {
     schema: Glob,
@@ -94,12 +92,22 @@ impl RelationPattern {
         if name.contains('.') {
             return Err(bad());
         }
-        let part = |text: &str| Glob::new(text).map(Glob::lower).map_err(|_| bad());
+        let part = |text: &str| Glob::new(text).map_err(|_| bad());
         Ok(Self { schema: part(schema)?, name: part(name)? })
     }
 
     /// Whether it holds a relation.
-    pub fn matches(&self, schema: &str, name: &str) -> bool {
+    pub fn holds(&self, relation: &Relation) -> bool {
+        match relation.dialect() {
+            Dialect::Sqlite => self.matches_ignoring_case(relation.schema(), relation.name()),
+            Dialect::Postgres | Dialect::Mysql => {
+                self.schema.matches(relation.schema()) && self.name.matches(relation.name())
+            }
+        }
+    }
+
+    /// Whether it holds a relation whose name SQLite gives, in any case.
+    pub fn matches_ignoring_case(&self, schema: &str, name: &str) -> bool {
         self.schema.matches_ignoring_case(schema) && self.name.matches_ignoring_case(name)
     }
 
@@ -158,18 +166,33 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn holds(pattern: &str, dialect: Dialect, schema: &str, name: &str) -> bool {
+        relation(pattern).holds(&Relation::new(dialect, schema, name))
+    }
+
     #[test]
-    fn a_relation_pattern_holds_what_it_says_in_any_case() {
-        assert!(relation("raw.*").matches("RAW", "Orders"));
-        assert!(relation("Marts.Orders*").matches("marts", "orders__new"));
-        assert!(!relation("raw.*").matches("raw2", "orders"));
-        assert!(!relation("raw.orders").matches("raw", "orders2"));
+    fn sqlite_s_names_are_held_in_any_case() {
+        let holds = |pattern, schema, name| holds(pattern, Dialect::Sqlite, schema, name);
+        assert!(holds("raw.*", "RAW", "Orders"));
+        assert!(holds("Marts.Orders*", "marts", "orders__new"));
+        assert!(!holds("raw.*", "raw2", "orders"));
+        assert!(!holds("raw.orders", "raw", "orders2"));
+    }
+
+    #[test]
+    fn a_server_s_names_are_held_letter_for_letter() {
+        for dialect in [Dialect::Postgres, Dialect::Mysql] {
+            assert!(holds("raw.Or*", dialect, "raw", "Orders"));
+            assert!(!holds("raw.or*", dialect, "raw", "Orders"));
+            assert!(!holds("raw.*", dialect, "RAW", "orders"));
+        }
     }
 
     #[test]
     fn a_pattern_covers_no_more_than_it_holds() {
-        assert!(relation("raw.*").covers(&relation("RAW.orders")));
+        assert!(relation("raw.*").covers(&relation("raw.Orders")));
         assert!(relation("raw.o*").covers(&relation("raw.or*")));
+        assert!(!relation("raw.*").covers(&relation("RAW.orders")));
         assert!(!relation("raw.or*").covers(&relation("raw.o*")));
         assert!(!relation("raw.orders").covers(&relation("raw.*")));
         assert!(relation("*.*").covers(&relation("raw.*")));

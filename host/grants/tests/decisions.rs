@@ -190,9 +190,10 @@ fn rights_and_restrictions_of_matching_grants_add_up() {
 /// Decides on a statement in a session of some access.
 fn statement(admission: &Admission, sql: &str, access: Access) -> Decision {
     let gateway: GatewayName = "wh".parse().unwrap();
-    let session = SessionFacts { gateway: &gateway, access, dialect: Dialect::Sqlite };
+    let session =
+        SessionFacts { gateway: &gateway, access, dialect: Dialect::Sqlite, default_schema: "main" };
     let call = Call::SqlExecute { session: Handle(1), statement: sql.into(), values: vec![] };
-    let reading = read_statement(sql, Dialect::Sqlite);
+    let reading = read_statement(sql, Dialect::Sqlite, "main");
     let ask = Ask {
         call: &call,
         session: Some(&session),
@@ -212,7 +213,12 @@ fn code(decision: Decision) -> u16 {
 
 fn call(admission: &Admission, call: &Call, session: Option<Access>, rows_out: u64) -> u16 {
     let gateway: GatewayName = "wh".parse().unwrap();
-    let session = session.map(|access| SessionFacts { gateway: &gateway, access, dialect: Dialect::Sqlite });
+    let session = session.map(|access| SessionFacts {
+        gateway: &gateway,
+        access,
+        dialect: Dialect::Sqlite,
+        default_schema: "main",
+    });
     let ask = Ask { call, session: session.as_ref(), reading: None, rows_out, signed_statement: false };
     code(admission.decide(&ask))
 }
@@ -318,10 +324,15 @@ fn any_skips_the_reading_and_signed_only_asks_for_a_signature() {
     let signed_only = with("signed-only");
     assert_eq!(code(statement(&signed_only, "select 1", Access::Write)), 225);
     let gateway: GatewayName = "wh".parse().unwrap();
-    let session = SessionFacts { gateway: &gateway, access: Access::Write, dialect: Dialect::Sqlite };
+    let session = SessionFacts {
+        gateway: &gateway,
+        access: Access::Write,
+        dialect: Dialect::Sqlite,
+        default_schema: "main",
+    };
     for (sql, expected) in [("select * from raw.a", 0), ("select * from hr.a", 222)] {
         let call = Call::SqlQuery { session: Handle(1), statement: sql.into(), values: vec![] };
-        let reading = read_statement(sql, Dialect::Sqlite);
+        let reading = read_statement(sql, Dialect::Sqlite, "main");
         let ask = Ask {
             call: &call,
             session: Some(&session),

@@ -44,7 +44,7 @@ fn shown(reading: &Reading) -> String {
 fn every_case_is_read_rightly_or_refused() {
     let mut wrong = Vec::new();
     for case in cases() {
-        let reading = read_statement(&case.sql, Dialect::Sqlite);
+        let reading = read_statement(&case.sql, Dialect::Sqlite, "main");
         let found = shown(&reading);
         // `refused CD02` leaves open by which code: the parser may not know the words at all.
         let fits =
@@ -69,12 +69,12 @@ fn there_are_enough_refusals() {
 fn long_chains_of_operators_neither_overflow_nor_pass_unread() {
     for (part, count) in [("1 + ", 3_000), ("x and ", 3_000), ("'a' || ", 3_000)] {
         let sql = format!("select {}1 from raw.a", part.repeat(count));
-        let reading = read_statement(&sql, Dialect::Sqlite);
+        let reading = read_statement(&sql, Dialect::Sqlite, "main");
         assert_eq!(reading.problem, None, "{part}");
         assert_eq!(reading.reads.len(), 1);
     }
     let union = format!("select 1 from raw.a {}", "union all select 1, 2 from raw.b ".repeat(2_000));
-    assert_eq!(read_statement(&union, Dialect::Sqlite).reads.len(), 2);
+    assert_eq!(read_statement(&union, Dialect::Sqlite, "main").reads.len(), 2);
     for sql in [
         format!("select {}1", "1 + ".repeat(200_000)),
         format!("select {}1", "(".repeat(500_000)),
@@ -84,19 +84,19 @@ fn long_chains_of_operators_neither_overflow_nor_pass_unread() {
         format!("select * from {}", "(".repeat(100_000)),
         format!("select {}", "case when 1 then ".repeat(20_000)),
     ] {
-        assert!(read_statement(&sql, Dialect::Sqlite).problem.is_some(), "{}", &sql[..40]);
+        assert!(read_statement(&sql, Dialect::Sqlite, "main").problem.is_some(), "{}", &sql[..40]);
     }
 }
 
 #[test]
 fn a_statement_with_a_nul_byte_is_refused() {
-    assert!(read_statement("select 1\0; drop table a", Dialect::Sqlite).problem.is_some());
+    assert!(read_statement("select 1\0; drop table a", Dialect::Sqlite, "main").problem.is_some());
 }
 
 proptest::proptest! {
     #[test]
     fn any_text_gives_a_reading(sql in ".{0,200}") {
-        let _ = read_statement(&sql, Dialect::Sqlite);
+        let _ = read_statement(&sql, Dialect::Sqlite, "main");
     }
 
     #[test]
@@ -106,6 +106,6 @@ proptest::proptest! {
             "set", "=", "1", "delete", "where", "union", "order", "by", "*", ";", "'s'", "\"q\"", "in", "join",
             "on", "create", "table", "view", "drop", "alter", "rename", "to", "--", "/*", "*/", "upper",
         ]), 0..40)) {
-        let _ = read_statement(&words.join(" "), Dialect::Sqlite);
+        let _ = read_statement(&words.join(" "), Dialect::Sqlite, "main");
     }
 }

@@ -1,21 +1,23 @@
 //! Reading a statement: what kind it is, what it reads and what it writes.
 //!
 //! Fails closed: what is not understood is a [`ReadingProblem`], and a statement with a problem is
-//! refused. The reading is the first wall; the engine's own authorizer, told the same patterns, is
-//! the second.
+//! refused. The reading is the first wall. Behind it stands SQLite's own authorizer, told the same
+//! patterns, or on a server the role of the gateway's credential.
 
 mod functions;
 mod lexical;
+mod servers;
 mod sqlite;
 mod walk;
 
 use std::{collections::BTreeSet, fmt};
 
+use cofferdam_call::Access;
 use cofferdam_ids::Code;
 use serde::Serialize;
 
 /// How statements of a gateway are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
     /// SQLite 3.
     Sqlite,
@@ -43,6 +45,20 @@ pub enum StatementKind {
     Alter,
     /// Removes a table, view or index.
     Drop,
+    /// Changes, adds and removes rows by a comparison with others.
+    Merge,
+    /// Removes all rows.
+    Truncate,
+    /// Computes a materialized view anew.
+    Refresh,
+    /// Gathers a table's statistics.
+    Analyze,
+    /// Changes a description.
+    Comment,
+    /// Gives rights on relations to a role.
+    Grant,
+    /// Takes rights on relations from a role.
+    Revoke,
 }
 
 impl StatementKind {
@@ -62,6 +78,13 @@ impl fmt::Display for StatementKind {
             Self::Create => "create",
             Self::Alter => "alter",
             Self::Drop => "drop",
+            Self::Merge => "merge",
+            Self::Truncate => "truncate",
+            Self::Refresh => "refresh",
+            Self::Analyze => "analyze",
+            Self::Comment => "comment",
+            Self::Grant => "grant",
+            Self::Revoke => "revoke",
         })
     }
 }
@@ -71,12 +94,18 @@ impl fmt::Display for StatementKind {
 pub struct Relation {
     schema: Box<str>,
     name: Box<str>,
+    dialect: Dialect,
 }
 
 impl Relation {
-    /// A relation of SQLite: ASCII letters are folded to lower case.
-    pub fn new(schema: &str, name: &str) -> Self {
-        Self { schema: schema.to_ascii_lowercase().into(), name: name.to_ascii_lowercase().into() }
+    /// A relation whose names were read: what an engine folds without quotes is folded already.
+    /// SQLite folds ASCII letters always.
+    pub fn new(dialect: Dialect, schema: &str, name: &str) -> Self {
+        if dialect == Dialect::Sqlite {
+            let (schema, name) = (schema.to_ascii_lowercase().into(), name.to_ascii_lowercase().into());
+            return Self { schema, name, dialect };
+        }
+        Self { schema: schema.into(), name: name.into(), dialect }
     }
 
     /// Its schema.
@@ -89,16 +118,37 @@ impl Relation {
         &self.name
     }
 
-    /// Whether it is the engine's catalog, readable with any SQL grant.
-    pub fn is_catalog(&self) -> bool {
-        functions::CATALOG.contains(&&*self.name)
+    /// In which engine.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
-    /// Whether the engine keeps it for itself: never to be written.
+    /// Whether it is the engine's catalog, readable with any SQL grant.
+    pub fn is_catalog(&self) -> bool {
+        match self.dialect {
+            Dialect::Sqlite => functions::CATALOG.contains(&&*self.name),
+            Dialect::Postgres | Dialect::Mysql => servers::is_catalog(self),
+        }
+    }
+
+    /// Whether the engine or the broker keeps it for itself: never to be written.
     pub(crate) fn is_engine_owned(&self) -> bool {
-        self.name.starts_with("sqlite_") || self.name.starts_with("pragma_")
+        match self.dialect {
+            Dialect::Sqlite => {
+                self.name.starts_with("sqlite_")
+                    || self.name.starts_with("pragma_")
+                    || &*self.name == SQLITE_FENCE
+                    || &*self.schema == FENCE_SCHEMA
+            }
+            Dialect::Postgres | Dialect::Mysql => servers::is_reserved(self),
+        }
     }
 }
+
+/// Where the broker keeps its fences on a server. No guest ever names it.
+pub(crate) const FENCE_SCHEMA: &str = "cofferdam";
+/// Where the broker keeps its fences in SQLite.
+const SQLITE_FENCE: &str = "cofferdam_fence";
 
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,9 +177,23 @@ pub struct Reading {
     pub reads: BTreeSet<Relation>,
     /// Every relation it writes, makes, renames or drops.
     pub writes: BTreeSet<Relation>,
+    /// Whether it takes a session opened in mode `admin`.
+    #[serde(skip)]
+    pub needs_admin: bool,
     /// Why it may not be run, whatever is granted.
     #[serde(skip)]
     pub problem: Option<ReadingProblem>,
+}
+
+impl Reading {
+    /// The least mode a session must have been opened in.
+    pub fn least_access(&self) -> Access {
+        match self.kind {
+            _ if self.needs_admin => Access::Admin,
+            Some(kind) if kind.is_read() && self.writes.is_empty() => Access::Read,
+            _ => Access::Write,
+        }
+    }
 }
 
 /// Why a statement may not be run where statements are read.
@@ -151,6 +215,12 @@ pub enum ReadingProblem {
     /// A relation the engine keeps for itself.
     #[error("`{0}` is not a relation a guest's statement may name")]
     Reserved(String),
+    /// A comment that a server runs, or takes hints from.
+    #[error("the comment at byte {0} is one the server may run; a plain comment starts with `/* `")]
+    Comment(usize),
+    /// A type whose values are looked up in the catalog, or that the reader cannot know.
+    #[error("the type `{0}` is not one a guest's statement may convert to")]
+    Type(String),
 }
 
 impl ReadingProblem {
@@ -162,17 +232,37 @@ impl ReadingProblem {
             Self::Kind(_) => 231,
             Self::Function(_) => 232,
             Self::Reserved(_) => 233,
+            Self::Comment(_) => 234,
+            Self::Type(_) => 236,
         })
     }
 }
 
-/// Reads one statement.
-pub fn read_statement(sql: &str, dialect: Dialect) -> Reading {
+/// Reads one statement. A name without a schema belongs to `default_schema`.
+pub fn read_statement(sql: &str, dialect: Dialect, default_schema: &str) -> Reading {
     let read = match dialect {
-        Dialect::Sqlite => sqlite::read(sql),
-        Dialect::Postgres | Dialect::Mysql => {
-            Err(ReadingProblem::Unreadable("statements of this engine are not read yet".to_owned()))
-        }
+        Dialect::Sqlite => sqlite::read(sql, default_schema),
+        Dialect::Postgres | Dialect::Mysql => servers::read(sql, dialect, default_schema),
     };
     read.unwrap_or_else(|problem| Reading { problem: Some(problem), ..Reading::default() })
+}
+
+/// The table a bulk load names, its parts taken as they are.
+pub(crate) fn load_target(
+    table: &[String],
+    dialect: Dialect,
+    default_schema: &str,
+) -> Result<Relation, ReadingProblem> {
+    let relation = match table {
+        [name] => Relation::new(dialect, default_schema, name),
+        [schema, name] => Relation::new(dialect, schema, name),
+        _ => {
+            let why = "a table to load has a name and at most a schema";
+            return Err(ReadingProblem::Unreadable(why.to_owned()));
+        }
+    };
+    if relation.is_engine_owned() {
+        return Err(ReadingProblem::Reserved(relation.to_string()));
+    }
+    Ok(relation)
 }

@@ -20,9 +20,6 @@ use super::{
 
 type Found<T> = Result<T, ReadingProblem>;
 
-/// The schema an unqualified name belongs to. The engine looks in `temp` before it and in attached
-/// schemas behind it; there, its authorizer decides.
-pub(super) const MAIN: &str = "main";
 /// The schema of temporary relations.
 const TEMP: &str = "temp";
 
@@ -31,21 +28,22 @@ const DEPTH_OWN_STACK: usize = 100;
 /// Stack for the deepest statement let through.
 const DEEP_STACK_BYTES: usize = 256 << 20;
 
-/// Reads one statement.
-pub(super) fn read(sql: &str) -> Found<Reading> {
+/// Reads one statement. An unqualified name belongs to `default_schema`: the engine looks in `temp`
+/// before it and in attached schemas behind it; there, its authorizer decides.
+pub(super) fn read(sql: &str, default_schema: &str) -> Found<Reading> {
     let tokens = lexical::tokenize(sql)?;
     if tokens.depth <= DEPTH_OWN_STACK {
-        return parse(tokens);
+        return parse(tokens, default_schema);
     }
     let unreadable = || ReadingProblem::Unreadable("its expressions nest too deeply".to_owned());
     thread::scope(|scope| {
         let deep = thread::Builder::new().stack_size(DEEP_STACK_BYTES);
-        let reader = deep.spawn_scoped(scope, || parse(tokens)).map_err(|_| unreadable())?;
+        let reader = deep.spawn_scoped(scope, || parse(tokens, default_schema)).map_err(|_| unreadable())?;
         reader.join().map_err(|_| unreadable())?
     })
 }
 
-fn parse(tokens: Tokens) -> Found<Reading> {
+fn parse(tokens: Tokens, default_schema: &str) -> Found<Reading> {
     let statements = Parser::new(&SQLiteDialect {})
         .with_tokens_with_locations(tokens.tokens)
         .parse_statements()
@@ -61,8 +59,8 @@ fn parse(tokens: Tokens) -> Found<Reading> {
         },
         _ => statement,
     };
-    let effect = effect(inner)?;
-    let mut reading = walk::reads(statement, inner, &effect)?;
+    let effect = effect(inner, default_schema)?;
+    let mut reading = walk::reads(statement, inner, &effect, default_schema)?;
     reading.kind = Some(effect.kind);
     for write in effect.writes {
         if write.is_engine_owned() {
@@ -84,8 +82,8 @@ pub(super) struct Effect<'a> {
 }
 
 impl<'a> Effect<'a> {
-    fn new(kind: StatementKind) -> Self {
-        Self { kind, writes: Vec::new(), targets: Vec::new(), default_schema: MAIN.into() }
+    fn new(kind: StatementKind, default_schema: &str) -> Self {
+        Self { kind, writes: Vec::new(), targets: Vec::new(), default_schema: default_schema.into() }
     }
 
     fn writing(mut self, name: &'a ObjectName, default_schema: &str) -> Found<Self> {
@@ -95,22 +93,22 @@ impl<'a> Effect<'a> {
     }
 }
 
-fn effect(statement: &Statement) -> Found<Effect<'_>> {
+fn effect<'a>(statement: &'a Statement, main: &str) -> Found<Effect<'a>> {
     use StatementKind as Kind;
     match statement {
-        Statement::Query(_) => Ok(Effect::new(Kind::Select)),
-        Statement::Insert(insert) => Effect::new(Kind::Insert).writing(insert_target(insert)?, MAIN),
-        Statement::Update(update) => Effect::new(Kind::Update).writing(update_target(update)?, MAIN),
-        Statement::Delete(delete) => Effect::new(Kind::Delete).writing(delete_target(delete)?, MAIN),
-        Statement::CreateTable(create) => create_table(create),
-        Statement::CreateView(create) => create_view(create),
-        Statement::CreateIndex(create) => create_index(create),
-        Statement::AlterTable(alter) => alter_table(alter),
+        Statement::Query(_) => Ok(Effect::new(Kind::Select, main)),
+        Statement::Insert(insert) => Effect::new(Kind::Insert, main).writing(insert_target(insert)?, main),
+        Statement::Update(update) => Effect::new(Kind::Update, main).writing(update_target(update)?, main),
+        Statement::Delete(delete) => Effect::new(Kind::Delete, main).writing(delete_target(delete)?, main),
+        Statement::CreateTable(create) => create_table(create, main),
+        Statement::CreateView(create) => create_view(create, main),
+        Statement::CreateIndex(create) => create_index(create, main),
+        Statement::AlterTable(alter) => alter_table(alter, main),
         Statement::Drop { object_type, names, temporary: false, table: None, .. } => {
             if !matches!(object_type, ObjectType::Table | ObjectType::View | ObjectType::Index) {
                 return Err(ReadingProblem::Kind(format!("DROP {object_type}")));
             }
-            names.iter().try_fold(Effect::new(Kind::Drop), |effect, name| effect.writing(name, MAIN))
+            names.iter().try_fold(Effect::new(Kind::Drop, main), |effect, name| effect.writing(name, main))
         }
         other => Err(ReadingProblem::Kind(walk::first_words(other))),
     }
@@ -146,7 +144,7 @@ fn only_table(table: &TableWithJoins) -> Option<&ObjectName> {
     }
 }
 
-fn create_table(create: &CreateTable) -> Found<Effect<'_>> {
+fn create_table<'a>(create: &'a CreateTable, main: &str) -> Found<Effect<'a>> {
     let foreign = create.like.is_some()
         || create.clone.is_some()
         || create.inherits.is_some()
@@ -156,16 +154,16 @@ fn create_table(create: &CreateTable) -> Found<Effect<'_>> {
     if foreign {
         return Err(ReadingProblem::Unreadable("this form of CREATE TABLE is not read".to_owned()));
     }
-    let schema = if create.temporary { TEMP } else { MAIN };
-    Effect::new(StatementKind::Create).writing(&create.name, schema)
+    let schema = if create.temporary { TEMP } else { main };
+    Effect::new(StatementKind::Create, main).writing(&create.name, schema)
 }
 
-fn create_view(create: &CreateView) -> Found<Effect<'_>> {
+fn create_view<'a>(create: &'a CreateView, main: &str) -> Found<Effect<'a>> {
     if create.materialized || create.to.is_some() {
         return Err(ReadingProblem::Unreadable("this form of CREATE VIEW is not read".to_owned()));
     }
-    let schema = if create.temporary { TEMP } else { MAIN };
-    let mut effect = Effect::new(StatementKind::Create).writing(&create.name, schema)?;
+    let schema = if create.temporary { TEMP } else { main };
+    let mut effect = Effect::new(StatementKind::Create, main).writing(&create.name, schema)?;
     // Inside a view an unqualified name belongs to the view's own schema; a temporary view sees all.
     if let Some(own) = effect.writes.first().map(Relation::schema).filter(|s| *s != TEMP) {
         effect.default_schema = own.into();
@@ -174,18 +172,18 @@ fn create_view(create: &CreateView) -> Found<Effect<'_>> {
 }
 
 /// `CREATE INDEX schema.index ON table`: the table belongs to the index's schema.
-fn create_index(create: &CreateIndex) -> Found<Effect<'_>> {
+fn create_index<'a>(create: &'a CreateIndex, main: &str) -> Found<Effect<'a>> {
     let Some(name) = &create.name else {
         return Err(ReadingProblem::Unreadable("an index needs a name".to_owned()));
     };
-    let effect = Effect::new(StatementKind::Create).writing(name, MAIN)?;
-    let schema = effect.writes.first().map_or(MAIN, Relation::schema).to_owned();
+    let effect = Effect::new(StatementKind::Create, main).writing(name, main)?;
+    let schema = effect.writes.first().map_or(main, Relation::schema).to_owned();
     effect.writing(&create.table_name, &schema)
 }
 
-fn alter_table(alter: &AlterTable) -> Found<Effect<'_>> {
-    let mut effect = Effect::new(StatementKind::Alter).writing(&alter.name, MAIN)?;
-    let schema = effect.writes.first().map_or(MAIN, Relation::schema).to_owned();
+fn alter_table<'a>(alter: &'a AlterTable, main: &str) -> Found<Effect<'a>> {
+    let mut effect = Effect::new(StatementKind::Alter, main).writing(&alter.name, main)?;
+    let schema = effect.writes.first().map_or(main, Relation::schema).to_owned();
     for operation in &alter.operations {
         match operation {
             AlterTableOperation::RenameTable { table_name } => {

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::{
-    Reading, ReadingProblem, Relation,
+    Dialect, Reading, ReadingProblem, Relation,
     functions::{CATALOG, CATALOG_FUNCTIONS, EPONYMOUS, is_pure},
     sqlite::{Effect, common_tables},
 };
@@ -18,12 +18,13 @@ pub(super) fn reads(
     statement: &Statement,
     inner: &Statement,
     effect: &Effect<'_>,
+    default_schema: &str,
 ) -> Result<Reading, ReadingProblem> {
     let mut walk = Walk { statement, inner, effect, scopes: Vec::new(), reads: BTreeSet::new() };
     if let ControlFlow::Break(problem) = statement.visit(&mut walk) {
         return Err(problem);
     }
-    for name in foreign_tables(inner)? {
+    for name in foreign_tables(inner, default_schema)? {
         // A foreign key names a table of its own table's schema.
         walk.reads.insert(name);
     }
@@ -36,8 +37,8 @@ pub(super) fn relation(name: &ObjectName, default_schema: &str) -> Result<Relati
         || ReadingProblem::Unreadable("a relation is named by a name and at most a schema".to_owned());
     let part = |part: &ObjectNamePart| part.as_ident().map(|i| i.value.clone()).ok_or_else(unreadable);
     match &name.0[..] {
-        [only] => Ok(Relation::new(default_schema, &part(only)?)),
-        [schema, name] => Ok(Relation::new(&part(schema)?, &part(name)?)),
+        [only] => Ok(Relation::new(Dialect::Sqlite, default_schema, &part(only)?)),
+        [schema, name] => Ok(Relation::new(Dialect::Sqlite, &part(schema)?, &part(name)?)),
         _ => Err(unreadable()),
     }
 }
@@ -180,7 +181,7 @@ fn flow(result: Result<(), ReadingProblem>) -> ControlFlow<ReadingProblem> {
 }
 
 /// Tables that the foreign keys of a statement name.
-fn foreign_tables(statement: &Statement) -> Result<Vec<Relation>, ReadingProblem> {
+fn foreign_tables(statement: &Statement, main: &str) -> Result<Vec<Relation>, ReadingProblem> {
     let mut names: Vec<&ObjectName> = Vec::new();
     let schema = match statement {
         Statement::CreateTable(create) => {
@@ -190,7 +191,7 @@ fn foreign_tables(statement: &Statement) -> Result<Vec<Relation>, ReadingProblem
                     names.push(&key.foreign_table);
                 }
             }
-            relation(&create.name, if create.temporary { "temp" } else { "main" })?
+            relation(&create.name, if create.temporary { "temp" } else { main })?
         }
         Statement::AlterTable(alter) => {
             for operation in &alter.operations {
@@ -198,7 +199,7 @@ fn foreign_tables(statement: &Statement) -> Result<Vec<Relation>, ReadingProblem
                     names.extend(of_column(column_def));
                 }
             }
-            relation(&alter.name, "main")?
+            relation(&alter.name, main)?
         }
         _ => return Ok(Vec::new()),
     };
