@@ -18,6 +18,20 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
     valid.then(|| days_from(year, month, day))
 }
 
+/// Days since 1970-01-01 of a day of the years 1 to 9999, none where there is no such day.
+pub(crate) fn date(year: i32, month: i32, day: i32) -> Option<i32> {
+    let valid =
+        (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+    valid.then(|| days_from(year, month, day))
+}
+
+/// Year, month and day, none outside of the years 0000 to 9999.
+pub(crate) fn civil(days: i32) -> Option<(u16, u8, u8)> {
+    let (year, month, day) = date_from(days);
+    let year = u16::try_from(year).ok().filter(|year| *year <= 9999)?;
+    Some((year, u8::try_from(month).ok()?, u8::try_from(day).ok()?))
+}
+
 /// Microseconds since midnight of `06:30`, `06:30:00` or `06:30:00.25`.
 pub(crate) fn parse_time(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();

@@ -14,6 +14,7 @@ mod driver;
 mod frames;
 mod gateways;
 mod load;
+mod mysql;
 mod net;
 mod pool;
 mod refusals;
@@ -30,6 +31,7 @@ pub use driver::{
 };
 pub use gateways::{Gateways, GatewaysProblem};
 pub use load::FrameDecoder;
+pub use mysql::Mysql;
 pub use net::{Address, TlsMode, TlsSettings};
 pub use pool::{Connect, Lent, Pool};
 pub use remote::{Allowances, Credential};

@@ -155,7 +155,11 @@ impl MariaDb {
         command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"]);
         command.args(["--innodb-buffer-pool-size=64M", "--max-connections=400", "--performance-schema=OFF"]);
         command.args(["--innodb-flush-log-at-trx-commit=0", "--default-time-zone=+05:45"]);
-        command.args(["--plugin-load-add=auth_ed25519", "--local-infile=ON"]);
+        command.args([
+            "--plugin-load-add=auth_ed25519",
+            "--local-infile=ON",
+            "--character-set-server=utf8mb4",
+        ]);
         for (name, path) in [
             ("datadir", at("data")),
             ("socket", at("socket")),
