@@ -17,6 +17,7 @@ mod load;
 mod mysql;
 mod net;
 mod pool;
+mod postgres;
 mod refusals;
 mod remote;
 mod settings;
@@ -34,6 +35,7 @@ pub use load::FrameDecoder;
 pub use mysql::Mysql;
 pub use net::{Address, TlsMode, TlsSettings};
 pub use pool::{Connect, Lent, Pool};
+pub use postgres::{Postgres, PostgresConnect};
 pub use remote::{Allowances, Credential};
 pub use settings::{
     CONNECTIONS_DEFAULT, CONNECTIONS_MAX, FENCE_SCHEMA_DEFAULT, Key, Keys, LOCK_TIMEOUT_DEFAULT, OneKey,

@@ -215,6 +215,11 @@ impl<C: Connect> Lent<C> {
         drop(self.connection.take());
     }
 
+    /// The pool it came from.
+    pub fn pool(&self) -> Arc<Pool<C>> {
+        Arc::clone(&self.pool)
+    }
+
     /// The way it was connected.
     pub fn connector(&self) -> &C {
         &self.pool.connector

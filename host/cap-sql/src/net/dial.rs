@@ -4,7 +4,7 @@ use std::{
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     os::unix::net::UnixStream,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use cofferdam_call::Refusal;
@@ -160,9 +160,4 @@ fn prepare(stream: &TcpStream) -> Result<(), Errno> {
     sockopt::set_tcp_keepcnt(stream, PROBES)?;
     let unanswered = KEEPALIVE + PROBE_EVERY * PROBES;
     sockopt::set_tcp_user_timeout(stream, u32::try_from(unanswered.as_millis()).unwrap_or(u32::MAX))
-}
-
-/// The time a connection may take to be ready.
-pub(crate) fn until(limit: Duration) -> Option<Instant> {
-    Some(Instant::now() + limit)
 }
