@@ -4,7 +4,7 @@
 use std::{
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -145,7 +145,8 @@ fn micros(micros: f64) -> String {
     if micros >= 1_000.0 { format!("{:.2} ms", micros / 1_000.0) } else { format!("{micros:.1} µs") }
 }
 
-fn machine() -> String {
+/// What is measured on.
+pub(crate) fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
@@ -155,9 +156,4 @@ fn machine() -> String {
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = memory.split_whitespace().nth(1).and_then(|k| k.parse::<u64>().ok()).unwrap_or(0);
     format!("{} cores of {}, {} GiB, Linux", cores, model.unwrap_or("an unnamed CPU"), kib >> 20)
-}
-
-/// Where the release build of a program of ours lies.
-pub(crate) fn program(name: &str) -> PathBuf {
-    step::target().join("release").join(name)
 }

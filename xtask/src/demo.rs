@@ -3,18 +3,18 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{guests, step, warehouse};
+use crate::{
+    guests,
+    place::{Place, Up},
+    step, warehouse,
+};
 
-/// How long `cofferdam up` may take until it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(60);
 /// The example's schemas, in the order its layers build on each other.
 const SCHEMAS: [&str; 4] = ["raw", "staging", "intermediate", "marts"];
 
@@ -25,7 +25,7 @@ pub(crate) fn run(fresh: bool) -> Result<()> {
     step::run("build the programs", step::cargo().args(["build", "--quiet"]).args(bins))?;
 
     let project = prepare(fresh)?;
-    let demo = Demo { project, plugins };
+    let demo = Demo(Place { folder: project, plugins, build: "debug", variables: Vec::new() });
     demo.cofferdam("make keys, a trust root and a starter grant", &["init"])?;
     let started = Instant::now();
     let mut up = demo.up()?;
@@ -36,7 +36,7 @@ pub(crate) fn run(fresh: bool) -> Result<()> {
     println!(
         "\nEverything the demo started is stopped. Run `cargo xtask demo` again: the incremental models"
     );
-    println!("find nothing new and do less. What it made lies in {}", demo.project.display());
+    println!("find nothing new and do less. What it made lies in {}", demo.0.folder.display());
     Ok(())
 }
 
@@ -67,18 +67,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-struct Demo {
-    project: PathBuf,
-    plugins: PathBuf,
-}
+struct Demo(Place);
 
 impl Demo {
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(step::target().join("debug/cofferdam"));
-        command.args(arguments).current_dir(&self.project).env("COFFERDAM_PLUGINS", &self.plugins);
-        command
-    }
-
     /// Shows a command as a person would type it, then runs it.
     fn cofferdam(&self, why: &str, arguments: &[&str]) -> Result<()> {
         if !self.attempt(why, arguments)? {
@@ -89,30 +80,13 @@ impl Demo {
 
     fn attempt(&self, why: &str, arguments: &[&str]) -> Result<bool> {
         println!("\n# {why}\n$ cofferdam {}", arguments.join(" "));
-        let status = self.command(arguments).status().context("cannot start cofferdam")?;
+        let status = self.0.command(arguments).status().context("cannot start cofferdam")?;
         Ok(status.success())
     }
 
     fn up(&self) -> Result<Up> {
         println!("\n# start the scheduler, a run and an apply executor\n$ cofferdam up &");
-        let mut child = self
-            .command(&["up", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start cofferdam up")?;
-        let stdout = child.stdout.take().context("cofferdam up has no output")?;
-        let (ready, is_ready) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                println!("    {line}");
-                if line.contains("ready") {
-                    let _ = ready.send(());
-                }
-            }
-        });
-        let up = Up(child);
-        is_ready.recv_timeout(READY_WITHIN).context("cofferdam up did not become ready")?;
-        Ok(up)
+        self.0.up(&[], |line| println!("    {line}"))
     }
 
     fn tell(&self) -> Result<()> {
@@ -139,37 +113,10 @@ impl Demo {
 
     fn landed(&self) -> Result<()> {
         println!("\n# what landed in the warehouse");
-        let main = self.project.join(".cofferdam/warehouse/warehouse.db");
+        let main = self.0.folder.join(".cofferdam/warehouse/warehouse.db");
         for relation in warehouse::landed(&main, &SCHEMAS)? {
             println!("    {:<44} {:<6} {:>9} rows", relation.name, relation.kind, relation.rows);
         }
         Ok(())
-    }
-}
-
-/// A running `cofferdam up`, stopped when dropped.
-struct Up(Child);
-
-impl Up {
-    /// Asks it to stop, as Ctrl-C would, and waits.
-    fn stop(&mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
-        let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(20) {
-            if !matches!(self.0.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(None)) {
-            self.stop();
-        }
     }
 }

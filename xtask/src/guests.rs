@@ -18,7 +18,8 @@ pub(crate) const PLUGINS: [(&str, &str); 7] = [
 ];
 
 /// Guests that only tests run.
-const TEST_GUESTS: [(&str, &str); 4] = [
+const TEST_GUESTS: [(&str, &str); 5] = [
+    ("cofferdam-guest-bulk", "bulk"),
     ("cofferdam-guest-hostile-adapter", "hostile-adapter"),
     ("cofferdam-guest-hostile-network", "hostile-network"),
     ("cofferdam-guest-hostile-project", "hostile-project"),

@@ -6,9 +6,12 @@
 //! Fails: with the step that failed and its own output above it.
 
 mod bench;
+mod data;
 mod demo;
 mod guests;
 mod noop;
+mod place;
+mod processes;
 mod setup;
 mod step;
 mod test;
@@ -42,7 +45,21 @@ enum Command {
         quick: bool,
     },
     /// Measures what the budgets name, each beside a reference, into docs/benchmarks.md.
-    Bench,
+    Bench {
+        /// Something else instead.
+        #[command(subcommand)]
+        what: Option<Bench>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Many rows between PostgreSQL and a guest, beside other clients, into docs/benchmarks-data.md.
+    Data {
+        /// Rows of the tables.
+        #[arg(long, value_delimiter = ',', default_value = "1000000,10000000")]
+        rows: Vec<u64>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -51,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Command::Guests => guests::build().map(|_| ()),
         Command::Demo { fresh } => demo::run(fresh),
         Command::Test { quick } => test::run(quick),
-        Command::Bench => bench::run(),
+        Command::Bench { what: None } => bench::run(),
+        Command::Bench { what: Some(Bench::Data { rows }) } => data::run(&rows),
     }
 }
