@@ -4,7 +4,6 @@
 use std::{
     fmt::Write as _,
     fs,
-    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -13,13 +12,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{guests, noop, step};
 
-/// Examples that measure one thing inside a process: package, example.
-const INSIDE: [(&str, &str); 4] = [
-    ("cofferdam-runner", "warm_start"),
-    ("cofferdam-broker", "door"),
-    ("cofferdam-bundle", "verify_dispatch"),
-    ("cofferdam-grants", "decide"),
-];
+/// Examples that measure one thing inside a process.
+const INSIDE: [&str; 3] = ["warm_start", "door", "decide"];
 
 /// One figure and what stood beside it. Microseconds, medians.
 struct Figure {
@@ -34,14 +28,14 @@ struct Figure {
 pub(crate) fn run() -> Result<()> {
     let guests = guests::build()?;
     let mut figures = Vec::new();
-    for (package, example) in INSIDE {
-        figures.extend(inside(package, example, &guests)?);
+    build_release()?;
+    for example in INSIDE {
+        let mut program = Command::new(step::target().join("release/examples").join(example));
+        figures.extend(inside(example, program.env("COFFERDAM_GUESTS", &guests))?);
     }
-    let bins = ["-p", "cofferdam-cli", "-p", "cofferdam-scheduler", "-p", "cofferdam-executor"];
-    step::run(
-        "build the programs (release)",
-        step::cargo().args(["build", "--quiet", "--release"]).args(bins),
-    )?;
+    let mut verify = step::cargo();
+    verify.args(["run", "--quiet", "--release", "-p", "cofferdam-bundle", "--features", "testing"]);
+    figures.extend(inside("verify_dispatch", verify.args(["--example", "verify_dispatch"]))?);
     let process = whole_process("/bin/true", &[], 400)?;
     let python = whole_process("python3", &["-c", "pass"], 100)?;
     println!("==> no-op tasks end to end on SQLite");
@@ -71,15 +65,19 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Runs an example that prints lines `bench⇥what⇥µs⇥budget⇥reference⇥µs`.
-fn inside(package: &str, example: &str, guests: &Path) -> Result<Vec<Figure>> {
-    println!("==> {package}: {example}");
-    let mut cargo = step::cargo();
-    cargo.args(["run", "--quiet", "--release", "-p", package, "--example", example]);
-    if package == "cofferdam-bundle" {
-        cargo.args(["--features", "testing"]);
-    }
-    let printed = step::capture(example, cargo.env("COFFERDAM_GUESTS", guests))?;
+/// Builds the programs and what measures inside of one, all at once, so that no library is built
+/// twice with other features.
+pub(crate) fn build_release() -> Result<()> {
+    let mut build = step::cargo();
+    build.args(["build", "--quiet", "--release", "--workspace", "--bins"]);
+    build.args(INSIDE.iter().chain(&["bare_copy"]).flat_map(|example| ["--example", example]));
+    step::run("build the programs (release)", &mut build)
+}
+
+/// Runs a program that prints lines `bench⇥what⇥µs⇥budget⇥reference⇥µs`.
+fn inside(what: &str, program: &mut Command) -> Result<Vec<Figure>> {
+    println!("==> {what}");
+    let printed = step::capture(what, program)?;
     let mut figures = Vec::new();
     for line in printed.lines() {
         let cells: Vec<&str> = line.split('\t').collect();
@@ -96,7 +94,7 @@ fn inside(package: &str, example: &str, guests: &Path) -> Result<Vec<Figure>> {
         }
     }
     if figures.is_empty() {
-        bail!("{example} measured nothing");
+        bail!("{what} measured nothing");
     }
     Ok(figures)
 }

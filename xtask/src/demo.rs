@@ -21,8 +21,9 @@ const SCHEMAS: [&str; 4] = ["raw", "staging", "intermediate", "marts"];
 /// Runs the demo in `target/demo/flights`.
 pub(crate) fn run(fresh: bool) -> Result<()> {
     let plugins = guests::build()?;
-    let bins = ["-p", "cofferdam-cli", "-p", "cofferdam-scheduler", "-p", "cofferdam-executor"];
-    step::run("build the programs", step::cargo().args(["build", "--quiet"]).args(bins))?;
+    // The whole workspace's programs, as the tests build them: with fewer, libraries would get
+    // other features and be built again.
+    step::run("build the programs", step::cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
 
     let project = prepare(fresh)?;
     let demo = Demo(Place { folder: project, plugins, build: "debug", variables: Vec::new() });

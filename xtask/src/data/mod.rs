@@ -10,7 +10,10 @@ use std::{fmt::Write as _, fs, time::Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::{bench::machine, guests, processes, step};
+use crate::{
+    bench::{build_release, machine},
+    guests, processes, step,
+};
 
 /// Rounds of each measure; the middle one counts.
 const ROUNDS: usize = 3;
@@ -36,11 +39,7 @@ struct Row {
 /// Measures tables of so many rows and writes the page.
 pub(crate) fn run(sizes: &[u64]) -> Result<()> {
     let guests = guests::build()?;
-    let bins = ["-p", "cofferdam-cli", "-p", "cofferdam-scheduler", "-p", "cofferdam-executor"];
-    step::run(
-        "build the programs (release)",
-        step::cargo().args(["build", "--quiet", "--release"]).args(bins),
-    )?;
+    build_release()?;
     let peers = peers::Peers::prepare()?;
     let server = server::Server::start()?;
     let mut reads = Vec::new();

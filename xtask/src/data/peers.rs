@@ -65,11 +65,8 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Builds the bare driver's program and installs the Python ones where PyPI can be reached.
+    /// Installs the Python ones where PyPI can be reached.
     pub(crate) fn prepare() -> Result<Self> {
-        let mut build = step::cargo();
-        build.args(["build", "--quiet", "--release", "-p", "cofferdam-servers", "--example", "bare_copy"]);
-        step::run("build the bare driver (release)", &mut build)?;
         let venv = step::target().join("bench/venv");
         let python = venv.join("bin/python");
         if !python.exists() {
