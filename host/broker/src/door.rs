@@ -75,8 +75,10 @@ impl Door {
         let recording = facts::recording(&call, &weighed);
         self.record_intent(recording, &call, &weighed, &allowed)?;
         let begun = Instant::now();
-        let performed = self.perform(call, &payload).map_err(|refusal| self.as_cancelled(refusal));
-        self.record_result(recording, &performed, begun.elapsed())?;
+        let performed = self.perform(call, &payload);
+        let cancel = performed.as_ref().err().and_then(facts::cancel);
+        let performed = performed.map_err(|refusal| self.as_cancelled(refusal));
+        self.record_result(recording, &performed, cancel, begun.elapsed())?;
         if performed.as_ref().is_err_and(|refusal| refusal.kind == FailureKind::Refused) {
             self.counts.denied += 1;
         }
@@ -235,6 +237,7 @@ impl Door {
         &mut self,
         recording: Recording,
         performed: &Result<Performed, Refusal>,
+        cancel: Option<&str>,
         took: Duration,
     ) -> Result<(), Refusal> {
         if recording == Recording::Counted {
@@ -257,6 +260,9 @@ impl Door {
             rows,
             bytes_out,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            peer: performed.as_ref().ok().and_then(|done| done.peer.clone()).map(Box::new),
+            cancel: cancel.map(str::to_owned),
+            publish: performed.as_ref().ok().and_then(|done| done.publish.clone()).map(Box::new),
         });
         self.context.ledger.record(&event).map(drop).map_err(|error| refusals::result_unrecorded(&error))
     }

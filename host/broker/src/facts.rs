@@ -1,7 +1,8 @@
 //! A call as the ledger records it.
 
-use cofferdam_call::{Call, CallKind};
+use cofferdam_call::{Call, CallKind, Refusal};
 use cofferdam_grants::Allowed;
+use cofferdam_ids::Code;
 use cofferdam_ledger::{GrantRef, StatementFacts, Target};
 
 use crate::weigh::{Weighed, WeighedStatement};
@@ -45,6 +46,15 @@ pub(crate) fn recording(call: &Call, weighed: &Weighed) -> Recording {
 fn reads_only(statement: &WeighedStatement) -> bool {
     let reading = &statement.reading;
     reading.problem.is_none() && reading.writes.is_empty() && reading.kind.is_some_and(|kind| kind.is_read())
+}
+
+/// Whether the warehouse stopped what was stopped here, as its driver's code says.
+pub(crate) fn cancel(refusal: &Refusal) -> Option<&'static str> {
+    match refusal.code {
+        Code(308) => Some("confirmed"),
+        Code(316) => Some("unconfirmed"),
+        _ => None,
+    }
 }
 
 /// A call's name in the ledger.

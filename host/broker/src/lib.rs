@@ -20,7 +20,9 @@ mod refusals;
 mod rights;
 mod weigh;
 
-pub use cofferdam_cap_sql::{Gateways, GatewaysProblem};
+pub use cofferdam_cap_sql::{
+    AboutGateway, Engine, Finding, GatewayKeeper, Gateways, GatewaysProblem, Origin, PoolState,
+};
 
 pub use canceller::{CancelReason, Canceller};
 pub use context::{AttemptContext, AttemptIds, Counts};

@@ -1,7 +1,8 @@
 //! Performs a call that was decided on and recorded.
 
 use cofferdam_call::{Call, Refusal, Reply};
-use cofferdam_cap_sql::Opening;
+use cofferdam_cap_sql::{Opening, Peer};
+use cofferdam_ledger::{PeerFacts, PublishFacts};
 
 use crate::{
     door::Door,
@@ -9,17 +10,20 @@ use crate::{
     weigh::dialect,
 };
 
-/// What came of a call: the reply, the bytes beside it, and the rows it read or changed.
+/// What came of a call: the reply, the bytes beside it, the rows it read or changed, and what the
+/// ledger keeps of it beside.
 pub(crate) struct Performed {
     pub(crate) reply: Reply,
     pub(crate) payload: Vec<u8>,
     pub(crate) rows: Option<u64>,
+    pub(crate) peer: Option<PeerFacts>,
+    pub(crate) publish: Option<PublishFacts>,
 }
 
 impl From<Reply> for Performed {
     fn from(reply: Reply) -> Self {
         let rows = if let Reply::Count(rows) = reply { Some(rows) } else { None };
-        Self { reply, payload: Vec::new(), rows }
+        Self { reply, payload: Vec::new(), rows, peer: None, publish: None }
     }
 }
 
@@ -47,7 +51,7 @@ impl Door {
             }
             Call::FileRead { path, offset, length } => {
                 let payload = self.context.files.read(&path, offset, length)?;
-                Ok(Performed { reply: Reply::Bytes, payload, rows: None })
+                Ok(Performed { payload, ..Reply::Bytes.into() })
             }
             Call::Log { level, message } => {
                 self.log.add((self.context.clock)(), level, &message);
@@ -71,8 +75,10 @@ impl Door {
                 let sql = driver.open(opening)?;
                 let default_schema = driver.default_schema().into();
                 let facts = Facts { gateway, access, dialect: dialect(driver.engine()), default_schema };
+                let Peer { role, tls } = sql.peer();
+                let peer = (role.is_some() || tls.is_some()).then_some(PeerFacts { role, tls });
                 let handle = self.handles.add(Held::Session(Session { facts, sql }))?;
-                Ok(Reply::Opened(handle).into())
+                Ok(Performed { peer, ..Reply::Opened(handle).into() })
             }
             Call::SqlQuery { session, statement, values } => {
                 self.handles.check_room()?;
@@ -95,7 +101,8 @@ impl Door {
             }
             Call::SqlCommit { session, step: Some(step) } => {
                 let published = self.handles.session(session)?.sql.commit_once(&step)?;
-                Ok(Reply::Committed { published }.into())
+                let publish = Some(PublishFacts { step, published });
+                Ok(Performed { publish, ..Reply::Committed { published }.into() })
             }
             Call::SqlRollback { session } => {
                 self.handles.session(session)?.sql.rollback()?;
@@ -117,7 +124,7 @@ impl Door {
             self.handles.close(handle)?;
             return Err(refusal);
         }
-        Ok(Performed { reply: Reply::Frame { present: true }, payload: frame, rows: Some(count) })
+        Ok(Performed { payload: frame, rows: Some(count), ..Reply::Frame { present: true }.into() })
     }
 
     fn perform_load(&mut self, call: Call, payload: &[u8]) -> Result<Performed, Refusal> {

@@ -18,6 +18,16 @@ pub enum Engine {
     Mysql,
 }
 
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+        })
+    }
+}
+
 /// Whose session it is: names it in the warehouse, and is checked when it publishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {

@@ -30,7 +30,7 @@ pub use driver::{
     Engine, Finding, Holder, Opening, Peer, PoolState, RelationRule, RowsId, SessionWall, SqlDriver,
     SqlSession,
 };
-pub use gateways::{Gateways, GatewaysProblem};
+pub use gateways::{AboutGateway, GatewayKeeper, Gateways, GatewaysProblem, Origin};
 pub use load::FrameDecoder;
 pub use mysql::Mysql;
 pub use net::{Address, TlsMode, TlsSettings};

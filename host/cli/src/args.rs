@@ -69,12 +69,30 @@ pub enum Command {
     /// The tamper-evident record of an executor.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Warehouses of the executor on this machine: what is set up, and whether it is right.
+    #[command(subcommand)]
+    Gateway(Gateway),
     /// Keys of this project and its trust root.
     #[command(subcommand)]
     Keys(Keys),
     /// Look into a component without running it.
     #[command(subcommand)]
     Plugin(Plugin),
+}
+
+/// `gateway …`.
+#[derive(Debug, Subcommand)]
+pub enum Gateway {
+    /// Connect, look at what the role may do, and say what is right and wrong.
+    Test {
+        /// The gateway [default: the default one].
+        name: Option<String>,
+        /// `read`, `write` or `admin` [default: every mode that has a credential].
+        #[arg(long)]
+        mode: Option<String>,
+    },
+    /// Say which gateways are set up, and where each setting comes from.
+    List,
 }
 
 /// `release …`.

@@ -21,7 +21,7 @@ use crate::{
     connect::connect,
     failure::{Failure, NO_RELEASE, Outcome, USAGE},
     folder::{self, Folder},
-    get, grant_files, init, keys, ledgers, logs, now, plugin, release,
+    gateways, get, grant_files, init, keys, ledgers, logs, now, plugin, release,
     run::{self, Ended, Format},
     text::{self, Paint},
     up,
@@ -56,6 +56,7 @@ pub(crate) async fn run(args: Cofferdam) -> Outcome<u8> {
         Command::Logs(command) => logs_command(at, command),
         Command::Grants(command) => grants_command(at, command),
         Command::Ledger(command) => ledger_command(at, &command),
+        Command::Gateway(command) => gateways::ask(at, &command),
         Command::Keys(command) => keys_command(at, command),
         Command::Plugin(Plugin::Inspect { file, json }) => plugin::inspect(&file, json.json, Paint::stdout())
             .map(|text| {

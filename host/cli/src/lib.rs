@@ -14,6 +14,7 @@ pub mod config;
 pub mod connect;
 pub mod failure;
 pub mod folder;
+mod gateways;
 pub mod get;
 pub mod grant_files;
 pub mod init;

@@ -11,6 +11,7 @@ use crate::{
     clock::WallClock,
     config::{Config, ConfigArgs},
     error::ExecutorError,
+    gateway,
     grant_keeper::GrantKeeper,
     health,
     runners::RunnerProcess,
@@ -38,9 +39,11 @@ fn look(config: &Config, report: &mut Report) {
             grants.current().digest().short()
         )
     });
-    report.line("gateways", start::gateways(config.gateways.as_deref()), |gateways| {
-        let names: Vec<_> = gateways.names().map(ToString::to_string).collect();
-        if names.is_empty() { "none".into() } else { names.join(", ") }
+    report.line("gateways", start::gateways(&config.gateways, ""), |keeper| {
+        let (gateways, _) = keeper.attempt();
+        let mut words: Vec<_> = gateways.names().map(|name| gateway::short(&gateways, name)).collect();
+        words.extend(gateways.warnings().iter().map(|warning| format!("\n{:<12} {warning}", "")));
+        if words.is_empty() { "none".into() } else { words.join(", ").replace(", \n", "\n") }
     });
     report
         .line("scheduler", reach(config), |at| format!("{} answers and accepts `{}`", at, config.client_id));

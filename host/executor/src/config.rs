@@ -38,9 +38,9 @@ pub struct ConfigArgs {
     /// The folder of grant files.
     #[arg(long, env = "COFFERDAM_GRANTS")]
     pub grants: Option<PathBuf>,
-    /// The file of gateways.
-    #[arg(long, env = "COFFERDAM_GATEWAYS")]
-    pub gateways: Option<PathBuf>,
+    /// Where its gateways are set up.
+    #[command(flatten)]
+    pub gateways: GatewayArgs,
     /// `run` for scheduled work, `apply` for changes to the warehouse's shape [default: run].
     #[arg(long, env = "COFFERDAM_ROLE")]
     pub role: Option<String>,
@@ -70,6 +70,17 @@ pub struct ConfigArgs {
     pub drain_s: u64,
 }
 
+/// Where gateways are set up, beside the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct GatewayArgs {
+    /// The file of gateways.
+    #[arg(long, env = "COFFERDAM_GATEWAYS")]
+    pub gateways: Option<PathBuf>,
+    /// A file of variables that may be rewritten while the executor runs.
+    #[arg(long, env = "COFFERDAM_ENV_FILE")]
+    pub env_file: Option<PathBuf>,
+}
+
 /// A client's secret. Cannot be printed.
 #[derive(Clone)]
 pub struct ClientSecret(pub String);
@@ -97,8 +108,8 @@ pub struct Config {
     pub root_sha256: Sha256Digest,
     /// Folder of grants.
     pub grants: PathBuf,
-    /// File of gateways, if there are any.
-    pub gateways: Option<PathBuf>,
+    /// Where gateways are set up.
+    pub gateways: GatewayArgs,
     /// Role.
     pub role: Role,
     /// Pool.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cofferdam_broker::Gateways;
+use cofferdam_broker::GatewayKeeper;
 use cofferdam_bundle::PinnedRoot;
 use cofferdam_call::Confinement;
 use cofferdam_ids::{BootId, Code};
@@ -35,7 +35,7 @@ pub struct House {
     /// Whom it works for.
     pub scheduler: Arc<dyn Scheduler>,
     /// Its warehouses.
-    pub gateways: Arc<Gateways>,
+    pub gateways: Arc<GatewayKeeper>,
     /// Blobs on disk.
     pub blobs: BlobStore,
     /// Compiled components.

@@ -23,6 +23,7 @@ pub mod drive;
 pub mod error;
 pub mod folder;
 pub mod gate;
+pub mod gateway;
 pub mod grant_keeper;
 pub mod health;
 pub mod house;

@@ -7,6 +7,7 @@ use cofferdam_executor::{
     check,
     config::{Config, ConfigArgs},
     describe::{self, DescribeArgs},
+    gateway::{self, GatewayCommand},
     start,
 };
 use cofferdam_ids::{Explain, render};
@@ -25,6 +26,9 @@ enum Command {
     Start(Box<ConfigArgs>),
     /// Say what of the settings, the scheduler and this machine is right and what is not.
     Check(Box<ConfigArgs>),
+    /// Say which gateways are set up, and what is right and wrong with them.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     /// Describe a project's tasks by its loader, for `cofferdam release build`.
     Describe(DescribeArgs),
     /// The sandbox; started by the executor itself.
@@ -49,6 +53,10 @@ fn main() -> ExitCode {
         },
         Command::Describe(args) => describe::main(&args),
         Command::Check(args) => match check::main(*args, secret()) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        },
+        Command::Gateway(command) => match gateway::main(&command) {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         },

@@ -10,19 +10,17 @@ use std::{
     fs,
     future::Future,
     io::Write as _,
-    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use cofferdam_broker::Gateways;
+use cofferdam_broker::GatewayKeeper;
 use cofferdam_bundle::{PinnedRoot, pin_root};
 use cofferdam_client::{Client, ClientCredentials, TlsOptions};
 use cofferdam_ids::{BootId, Explain as _};
-use cofferdam_ledger::{Event, ExecutorStarted, ExecutorStopped, Ledger};
+use cofferdam_ledger::{Event, ExecutorStarted, ExecutorStopped, GatewaySwept, Ledger};
 use cofferdam_protocol::api::Enrol;
-use cofferdam_vault::Vault;
 use tokio::{
     runtime,
     sync::mpsc,
@@ -34,7 +32,7 @@ use crate::{
     attempts::Attempts,
     blobs::BlobStore,
     clock::WallClock,
-    config::Config,
+    config::{Config, GatewayArgs},
     drive::{Driver, End, Events, Happened},
     error::ExecutorError,
     folder::{DataFolder, OwnKey},
@@ -83,14 +81,36 @@ pub fn pinned(config: &Config, clock: &WallClock) -> Result<PinnedRoot, Executor
     pin_root(&bytes, config.root_sha256, clock.now()).map_err(ExecutorError::below)
 }
 
-/// The gateways of a file; none where there is no file.
-pub fn gateways(path: Option<&Path>) -> Result<Gateways, ExecutorError> {
-    let Some(path) = path else { return Ok(Gateways::default()) };
-    let gateways = Gateways::from_file(path, &Vault::default()).map_err(ExecutorError::below)?;
-    for warning in gateways.warnings() {
+/// The gateways of the file, the environment and the env file. `owner_tag` names this executor in
+/// warehouses.
+pub fn gateways(config: &GatewayArgs, owner_tag: &str) -> Result<GatewayKeeper, ExecutorError> {
+    let (file, env_file) = (config.gateways.as_deref(), config.env_file.as_deref());
+    GatewayKeeper::open(file, env_file, owner_tag).map_err(ExecutorError::below)
+}
+
+/// What is asked of an executor's gateways at its start: nothing of an earlier process may still
+/// run in a warehouse.
+fn sweep(house: &House) {
+    let (gateways, warnings) = house.gateways.attempt();
+    let first = gateways.warnings().to_vec();
+    for warning in first.into_iter().chain(warnings) {
         tracing::warn!("{warning}");
     }
-    Ok(gateways)
+    for name in gateways.names() {
+        let swept = gateways.get(name).and_then(|driver| driver.sweep());
+        match swept {
+            Ok(sentences) => {
+                for sentence in sentences {
+                    tracing::warn!(gateway = %name, "{sentence}");
+                    let event = GatewaySwept { gateway: name.clone(), what: sentence };
+                    // A ledger that cannot be written stops attempts anyway.
+                    let _ = house.ledger.record(&Event::GatewaySwept(event));
+                }
+            }
+            // The warehouse may be away for now; its attempts will say so.
+            Err(refusal) => tracing::warn!(gateway = %name, code = %refusal.code, "{}", refusal.message),
+        }
+    }
 }
 
 /// Runs an executor against any scheduler, until `stop` is ready and everything is reported.
@@ -144,7 +164,7 @@ fn assemble(
     })?;
     let root = pinned(&config, &clock)?;
     let grants = GrantKeeper::open(&config.grants)?;
-    let gateways = Arc::new(gateways(config.gateways.as_deref())?);
+    let gateways = Arc::new(gateways(&config.gateways, &owner_tag(&own.executor))?);
     let ledger = Ledger::open(&folder.join("ledger"), clock.reader()).map_err(ExecutorError::below)?;
     let journal = Journal::open(&folder.join("journal.log"))?;
     let (probe, lanes) = RunnerProcess::start(&config.program, 1, config.memory_bytes_max)?;
@@ -210,6 +230,9 @@ async fn converse(
     let slots = workers::start(&house, &queue, &events)?;
     let (gate, gate_thread) =
         Gate::start(Arc::clone(&house), journal, grants, Arc::clone(&queue), events.clone(), work)?;
+    let sweeper = Arc::clone(&house);
+    // Warehouses may take their time to answer; the work does not wait for them.
+    drop(work_thread("sweep", move || sweep(&sweeper)));
     say_ready(&house);
     let stopping = tokio::spawn(drain(Arc::clone(&house), events.clone(), stop));
     let end = Driver::new(Arc::clone(&house), gate.clone(), events).run(happened).await;
@@ -230,6 +253,16 @@ async fn converse(
         tracing::debug!(joined, "all threads ended");
     }
     record_stop(&house, reason)
+}
+
+/// What names this executor in warehouses.
+fn owner_tag(executor: &cofferdam_ids::ExecutorId) -> String {
+    executor.as_str().trim_start_matches("exec_").chars().take(8).collect()
+}
+
+fn work_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ExecutorError> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map(drop).map_err(|e| ExecutorError::RunnerStart(e.to_string()))
 }
 
 fn end_is_clean(house: &House) -> bool {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use cofferdam_broker::{
-    AttemptContext, AttemptIds, CancelReason, Canceller, Counts, Door, LogSink, serve_lane,
+    AttemptContext, AttemptIds, CancelReason, Canceller, Counts, Door, Gateways, LogSink, serve_lane,
 };
 use cofferdam_bundle::statement::{Dispatch, Phase, ReportState};
 use cofferdam_call::{AttemptEnd, EndState, Usage};
@@ -201,12 +201,21 @@ fn context(house: &House, job: &Job, log: &MemoryLog) -> AttemptContext {
         ids: ids(job.attempt.dispatch.statement()),
         rights: Arc::new(job.attempt.admission.clone()),
         files: Arc::clone(&job.ready.files),
-        gateways: Arc::clone(&house.gateways),
+        gateways: Arc::new(gateways(house)),
         ledger: Arc::clone(&house.ledger),
         log: Box::new(log.clone()),
         limits: job.attempt.admission.limits(),
         clock: house.clock.reader(),
     }
+}
+
+/// The gateways as they are now: the attempt keeps them until its end.
+fn gateways(house: &House) -> Gateways {
+    let (gateways, warnings) = house.gateways.attempt();
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    gateways
 }
 
 fn ids(order: &Dispatch) -> AttemptIds {

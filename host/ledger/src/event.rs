@@ -55,6 +55,9 @@ pub enum Event {
     /// The scheduler was told how an attempt ended.
     #[serde(rename = "report.sent")]
     ReportSent(ReportSent),
+    /// Something an earlier process left running in a warehouse was ended.
+    #[serde(rename = "gateway.swept")]
+    GatewaySwept(GatewaySwept),
 }
 
 /// Which attempt a record is about. `task.admitted` of the same dispatch says the rest.
@@ -270,6 +273,45 @@ pub struct CapResult {
     pub bytes_out: u64,
     /// Microseconds it took.
     pub took_us: u64,
+    /// Whom a session that was opened speaks to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<Box<PeerFacts>>,
+    /// Where it was stopped: `confirmed` where the warehouse stopped too, `unconfirmed` where
+    /// nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<String>,
+    /// What a commit of a named step came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Box<PublishFacts>>,
+}
+
+/// Whom a session speaks to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerFacts {
+    /// The warehouse's own name for the role that is logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// SHA-256 of the certificate the server showed, in hex; none without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+}
+
+/// A commit of a named step, which is done once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishFacts {
+    /// The step.
+    pub step: String,
+    /// Whether this commit made it last; false where an earlier attempt of the run had.
+    pub published: bool,
+}
+
+/// `gateway.swept`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewaySwept {
+    /// The gateway.
+    pub gateway: GatewayName,
+    /// What was ended there, left running by an earlier process of this executor.
+    pub what: String,
 }
 
 /// `cap.denied`
@@ -353,6 +395,7 @@ impl Event {
             Self::CapDenied(_) => "cap.denied",
             Self::TaskEnded(_) => "task.ended",
             Self::ReportSent(_) => "report.sent",
+            Self::GatewaySwept(_) => "gateway.swept",
         }
     }
 

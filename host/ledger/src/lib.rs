@@ -21,8 +21,8 @@ pub use append::{AppendLog, LINE_BYTES_MAX, Position, QUEUE_BYTES_MAX, SYNC_WITH
 pub use error::{LedgerError, LogError};
 pub use event::{
     Alarm, AttemptRef, AuditGap, CapDenied, CapIntent, CapResult, DispatchRefused, Event, ExecutorStarted,
-    ExecutorStopped, GrantRef, Outcome, PluginRef, ReportSent, Seq, StatementFacts, Target, TaskAdmitted,
-    TaskEnded,
+    ExecutorStopped, GatewaySwept, GrantRef, Outcome, PeerFacts, PluginRef, PublishFacts, ReportSent, Seq,
+    StatementFacts, Target, TaskAdmitted, TaskEnded,
 };
 pub use open::Opened;
 pub use record::{Malformed, Record};

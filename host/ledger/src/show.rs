@@ -8,7 +8,8 @@ use std::{
 use crate::{
     append::LINE_BYTES_MAX,
     event::{
-        AttemptRef, CapDenied, CapIntent, Event, Outcome, StatementFacts, Target, TaskAdmitted, TaskEnded,
+        AttemptRef, CapDenied, CapIntent, CapResult, Event, Outcome, StatementFacts, Target, TaskAdmitted,
+        TaskEnded,
     },
     record::{Malformed, Record},
 };
@@ -68,6 +69,7 @@ pub fn render(record: &Record) -> String {
             let _ = write!(text, "{} #{} {}", at(&e.at), e.call, outcome(e.outcome));
             let _ = e.code.map_or(Ok(()), |code| write!(text, " {code}"));
             let _ = e.rows.map_or(Ok(()), |rows| write!(text, ", {rows} rows"));
+            let _ = came_of(&mut text, e);
             write!(text, ", {} bytes out, {} µs", e.bytes_out, e.took_us)
         }
         Event::CapDenied(e) => denied(&mut text, e),
@@ -77,6 +79,7 @@ pub fn render(record: &Record) -> String {
             let _ = e.code.map_or(Ok(()), |code| write!(text, " {code}"));
             write!(text, " ({})", e.fields.join(", "))
         }
+        Event::GatewaySwept(e) => write!(text, "{}: {}", e.gateway, e.what),
     };
     let clean = text[start..].replace(|c: char| c.is_control(), "\u{fffd}");
     text.replace_range(start.., &clean);
@@ -89,6 +92,18 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::Unknown => "outcome unknown",
     }
+}
+
+fn came_of(text: &mut String, e: &CapResult) -> std::fmt::Result {
+    if let Some(peer) = &e.peer {
+        peer.role.as_ref().map_or(Ok(()), |role| write!(text, ", as {role}"))?;
+        peer.tls.as_ref().map_or(Ok(()), |tls| write!(text, ", TLS {}", tls.get(..12).unwrap_or(tls)))?;
+    }
+    if let Some(publish) = &e.publish {
+        let word = if publish.published { "published" } else { "was published before" };
+        write!(text, ", step `{}` {word}", publish.step)?;
+    }
+    e.cancel.as_ref().map_or(Ok(()), |cancel| write!(text, ", cancel {cancel}"))
 }
 
 fn at(at: &AttemptRef) -> String {

@@ -11,8 +11,8 @@ use cofferdam_ids::{
 };
 use cofferdam_ledger::{
     AppendLog, AttemptRef, AuditGap, BadRecord, CapDenied, CapIntent, CapResult, Clock, Event,
-    ExecutorStopped, Flaw, GrantRef, Head, Ledger, LogError, Outcome, Seq, Sink, StatementFacts, Summary,
-    Target, Verdict, VerifyOptions, render, show, verify,
+    ExecutorStopped, Flaw, GrantRef, Head, Ledger, LogError, Outcome, PeerFacts, PublishFacts, Record, Seq,
+    Sink, StatementFacts, Summary, Target, Verdict, VerifyOptions, render, show, verify,
 };
 use proptest::prelude::*;
 
@@ -65,6 +65,9 @@ fn events() -> Vec<Event> {
             rows: None,
             bytes_out: 0,
             took_us: 812,
+            peer: None,
+            cancel: None,
+            publish: None,
         }),
         Event::CapDenied(Box::new(CapDenied {
             at: at(),
@@ -198,6 +201,48 @@ fn nothing_is_appended_to_a_ledger_whose_last_line_is_no_record() {
     std::fs::write(folder.path().join("ledger.jsonl"), "not a record\n").unwrap();
     let error = Ledger::open(folder.path(), clock()).err().unwrap();
     assert!(error.to_string().contains("is not a record"), "{error}");
+}
+
+#[test]
+fn a_result_says_whom_it_spoke_to_what_it_published_and_whether_it_was_stopped() {
+    let result = |change: fn(&mut CapResult)| {
+        let mut result = CapResult {
+            at: at(),
+            call: 3,
+            outcome: Outcome::Done,
+            code: None,
+            rows: None,
+            bytes_out: 0,
+            took_us: 812,
+            peer: None,
+            cancel: None,
+            publish: None,
+        };
+        change(&mut result);
+        let event = Event::CapResult(result);
+        let record =
+            Record { seq: Seq(1), prev: Sha256Digest::of(b""), time: Timestamp::from_millis(0), event };
+        let line = render(&record);
+        line.split("shop.orders try 1 ").last().unwrap().to_owned()
+    };
+    let lines = [
+        result(|r| {
+            let tls = Some("ab".repeat(32));
+            r.peer = Some(Box::new(PeerFacts { role: Some("writer".to_owned()), tls }));
+        }),
+        result(|r| r.publish = Some(Box::new(PublishFacts { step: "swap".to_owned(), published: true }))),
+        result(|r| r.publish = Some(Box::new(PublishFacts { step: "swap".to_owned(), published: false }))),
+        result(|r| r.cancel = Some("confirmed".to_owned())),
+    ];
+    insta::assert_snapshot!(lines.join("\n"), @"");
+}
+
+#[test]
+fn a_result_written_before_there_were_such_facts_reads_the_same() {
+    let line = r#"{"seq":1,"prev":"0000000000000000000000000000000000000000000000000000000000000000","time":"2026-11-21T06:00:00Z","event":"cap.result","at":{"run":"run_1","task":"t","attempt":1,"dispatch":"d"},"call":3,"outcome":"done","bytes_out":0,"took_us":812}"#;
+    let record = Record::parse(line.as_bytes()).unwrap();
+    let Event::CapResult(result) = record.event else { panic!("a result is wanted") };
+    assert_eq!((result.peer, result.cancel, result.publish), (None, None, None));
 }
 
 #[test]

@@ -51,6 +51,12 @@ impl Mysql {
         Self { pool: Pool::new(Connector::new(settings), connections), keys }
     }
 
+    /// The same gateway and its connections, with other credentials.
+    #[must_use]
+    pub fn with_keys(&self, keys: Arc<dyn Keys>) -> Self {
+        Self { pool: Arc::clone(&self.pool), keys }
+    }
+
     fn sweep_mode(&self, access: Access) -> Result<Vec<String>, Refusal> {
         let connector = self.pool.connector();
         let tag = &connector.settings.owner_tag;

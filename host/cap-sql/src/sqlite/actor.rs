@@ -8,11 +8,12 @@ use std::{
     },
 };
 
-use cofferdam_call::{Access, Column, Refusal, Value};
+use cofferdam_call::{Access, Column, FailureKind, Refusal, Value};
 use rusqlite::{Connection, Statement, ToSql, types::ToSqlOutput, types::ValueRef};
 
 use super::{
     errors,
+    fence::{self, Fence},
     one::{has_word, only_statement},
     wall::Wall,
 };
@@ -33,6 +34,7 @@ pub(super) enum Command {
     Execute { statement: String, values: Vec<Value> },
     Begin,
     Commit,
+    CommitOnce(String),
     Rollback,
     Load { table: Vec<String>, columns: Vec<Column> },
     LoadWrite(Vec<u8>),
@@ -45,6 +47,7 @@ pub(super) enum Answer {
     Frame(Vec<u8>, u64),
     NoFrame,
     Count(u64),
+    Committed(bool),
     Done,
     Failed(Refusal),
 }
@@ -61,6 +64,8 @@ pub(super) struct Kept {
 struct Transaction {
     /// None in sessions that only read.
     _turn: Option<Turn>,
+    /// Whether anything was written in it.
+    wrote: bool,
 }
 
 pub(super) struct Actor {
@@ -68,14 +73,21 @@ pub(super) struct Actor {
     access: Access,
     cancel: CancelToken,
     turn: Arc<WriteTurn>,
+    fence: Option<Fence>,
     transaction: Option<Transaction>,
     pub(super) kept: HashMap<RowsId, Kept>,
     rows_last: u64,
 }
 
 impl Actor {
-    pub(super) fn new(wall: Arc<Wall>, access: Access, cancel: CancelToken, turn: Arc<WriteTurn>) -> Self {
-        Self { wall, access, cancel, turn, transaction: None, kept: HashMap::new(), rows_last: 0 }
+    pub(super) fn new(
+        wall: Arc<Wall>,
+        access: Access,
+        cancel: CancelToken,
+        turn: Arc<WriteTurn>,
+        fence: Option<Fence>,
+    ) -> Self {
+        Self { wall, access, cancel, turn, fence, transaction: None, kept: HashMap::new(), rows_last: 0 }
     }
 
     /// Answers commands until nobody is left to ask.
@@ -104,8 +116,9 @@ impl Actor {
                     self.execute(connection, &statement, &values).map(Answer::Count)
                 }
                 Command::Begin => self.begin(connection),
-                Command::Commit => self.end(connection, "COMMIT"),
-                Command::Rollback => self.end(connection, "ROLLBACK"),
+                Command::Commit => self.commit(connection, None).map(|_| Answer::Done),
+                Command::CommitOnce(step) => self.commit(connection, Some(&step)).map(Answer::Committed),
+                Command::Rollback => self.rollback(connection),
                 Command::LoadAbandon => Ok(Answer::Done),
                 Command::LoadWrite(_) | Command::LoadFinish => {
                     Err(refusals::out_of_turn("no load is under way"))
@@ -154,11 +167,68 @@ impl Actor {
             return Err(refusals::not_one("the statement returns rows: query it"));
         }
         let _turn = self.turn_for(&statement)?;
+        let fenced = self.begin_fenced(connection, &statement)?;
         let before = connection.total_changes();
-        statement.raw_execute().map_err(|e| errors::refusal(&e, &self.wall))?;
+        let done = statement.raw_execute().map_err(|e| errors::refusal(&e, &self.wall));
         // `changes` speaks of the last statement that changed rows, which may be an earlier one.
         let changed = connection.total_changes() != before;
-        Ok(if changed { connection.changes() } else { 0 })
+        let count = if changed { connection.changes() } else { 0 };
+        drop(statement);
+        self.end_fenced(connection, fenced, done.map(|_| count))
+    }
+
+    /// Puts a statement that writes and stands alone into a transaction with the fence. Gives
+    /// whether there is one to end.
+    pub(super) fn begin_fenced(
+        &mut self,
+        connection: &Connection,
+        statement: &Statement<'_>,
+    ) -> Result<bool, Refusal> {
+        if statement.readonly() || self.access == Access::Read {
+            return Ok(false);
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.wrote = true;
+            return Ok(false);
+        }
+        if self.fence.is_none() {
+            return Ok(false);
+        }
+        self.ours(connection, "BEGIN IMMEDIATE")?;
+        Ok(true)
+    }
+
+    /// Ends what `begin_fenced` began: commits what was done, behind the fence.
+    pub(super) fn end_fenced<T>(
+        &self,
+        connection: &Connection,
+        fenced: bool,
+        done: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        if !fenced {
+            return done;
+        }
+        let ended = done.and_then(|done| self.commit_fenced(connection, None).map(|_| done));
+        if ended.is_err() && !connection.is_autocommit() {
+            self.ours(connection, "ROLLBACK")?;
+        }
+        ended
+    }
+
+    /// Commits the transaction that is open, if the fence lets it. Where it does not, the
+    /// transaction stays open. False where the step was committed before.
+    pub(super) fn commit_fenced(&self, connection: &Connection, step: Option<&str>) -> Result<bool, Refusal> {
+        if let Some(fence) = &self.fence {
+            let kept = self.wall.without(|| {
+                Ok((fence.advance(connection)?, step.map_or(Ok(true), |step| fence.step(connection, step))?))
+            });
+            match kept.map_err(|error| fence_refusal(&error, &self.wall))? {
+                (false, _) => return Err(fence::lost()),
+                (_, false) => return Ok(false),
+                (true, true) => {}
+            }
+        }
+        self.ours(connection, "COMMIT").map(|()| true)
     }
 
     fn begin(&mut self, connection: &Connection) -> Result<Answer, Refusal> {
@@ -172,15 +242,39 @@ impl Actor {
             Access::Write | Access::Admin => (Some(self.turn.take(&self.cancel)?), "BEGIN IMMEDIATE"),
         };
         self.ours(connection, text)?;
-        self.transaction = Some(Transaction { _turn: turn });
+        self.transaction = Some(Transaction { _turn: turn, wrote: false });
         Ok(Answer::Done)
     }
 
-    fn end(&mut self, connection: &Connection, text: &str) -> Result<Answer, Refusal> {
+    /// Makes the transaction last; false where the step was committed before, and all is undone.
+    fn commit(&mut self, connection: &Connection, step: Option<&str>) -> Result<bool, Refusal> {
+        let Some(transaction) = &self.transaction else {
+            return Err(refusals::out_of_turn("no transaction is open"));
+        };
+        if self.access == Access::Read || (!transaction.wrote && step.is_none()) {
+            self.ours(connection, "COMMIT")?;
+            self.transaction = None;
+            return Ok(true);
+        }
+        let committed = self.commit_fenced(connection, step);
+        let undo = match &committed {
+            Ok(published) => !published,
+            Err(refusal) => [fence::lost().code, fence::broken().code].contains(&refusal.code),
+        };
+        if undo && !connection.is_autocommit() {
+            self.ours(connection, "ROLLBACK")?;
+        }
+        if connection.is_autocommit() {
+            self.transaction = None;
+        }
+        committed
+    }
+
+    fn rollback(&mut self, connection: &Connection) -> Result<Answer, Refusal> {
         if self.transaction.is_none() {
             return Err(refusals::out_of_turn("no transaction is open"));
         }
-        self.ours(connection, text)?;
+        self.ours(connection, "ROLLBACK")?;
         self.transaction = None;
         Ok(Answer::Done)
     }
@@ -189,6 +283,13 @@ impl Actor {
     pub(super) fn ours(&self, connection: &Connection, text: &str) -> Result<(), Refusal> {
         let done = self.wall.without(|| connection.execute_batch(text));
         done.map_err(|e| errors::refusal(&e, &self.wall))
+    }
+
+    /// Something is written in the transaction that is open.
+    pub(super) fn writes(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.wrote = true;
+        }
     }
 
     pub(super) fn in_transaction(&self) -> bool {
@@ -284,6 +385,13 @@ impl Actor {
             ))),
         }
     }
+}
+
+/// Why the fence was not kept: a table that is not as it was made is told apart from a warehouse
+/// that is busy or full.
+fn fence_refusal(error: &rusqlite::Error, wall: &Wall) -> Refusal {
+    let refusal = errors::refusal(error, wall);
+    if refusal.kind == FailureKind::Invalid { fence::broken() } else { refusal }
 }
 
 struct Bound<'a>(&'a Value);

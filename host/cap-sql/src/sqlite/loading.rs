@@ -38,8 +38,12 @@ impl Actor {
         let nested = self.in_transaction();
         let answer = match finished {
             Some(Ending::Finished) => {
-                let end = if nested { "RELEASE cofferdam_load" } else { "COMMIT" };
-                self.ours(connection, end).map(|()| Answer::Count(rows))
+                let ended = if nested {
+                    self.ours(connection, "RELEASE cofferdam_load")
+                } else {
+                    self.commit_fenced(connection, None).map(drop)
+                };
+                ended.map(|()| Answer::Count(rows))
             }
             Some(Ending::Abandoned) => self.undo_load(connection, nested).map(|()| Answer::Done),
             Some(Ending::Broken(refusal)) => self.undo_load(connection, nested).and(Err(refusal)),
@@ -74,6 +78,7 @@ impl Actor {
         let mut turn = None;
         if self.in_transaction() {
             self.ours(connection, "SAVEPOINT cofferdam_load")?;
+            self.writes();
         } else {
             turn = Some(self.turn_to_write()?);
             self.ours(connection, "BEGIN IMMEDIATE")?;

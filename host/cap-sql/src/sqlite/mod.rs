@@ -2,6 +2,8 @@
 
 mod actor;
 mod errors;
+mod fence;
+mod inspection;
 mod loading;
 mod one;
 mod query;
@@ -28,7 +30,7 @@ use crate::{
 pub const SCHEMAS_MAX: usize = 10;
 
 /// Where the main file is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// At an absolute path.
     Known(PathBuf),
@@ -43,7 +45,7 @@ pub enum Place {
 }
 
 /// The settings of a SQLite gateway.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqliteSettings {
     /// The main file, e.g. `warehouse.db`; schema `raw` is in `warehouse.raw.db` beside it. Files that are
     /// missing are created, and so is their folder (mode 0700).
@@ -120,9 +122,9 @@ impl Sqlite {
 }
 
 impl SqlDriver for Sqlite {
-    fn inspect(&self, _access: Access) -> Vec<Finding> {
+    fn inspect(&self, access: Access) -> Vec<Finding> {
         match self.files() {
-            Ok(_) => vec![Finding { good: true, text: "the database's files can be opened".to_owned() }],
+            Ok(files) => inspection::inspect(&files, access),
             Err(refusal) => vec![Finding { good: false, text: refusal.message }],
         }
     }
@@ -145,10 +147,9 @@ impl SqlDriver for Sqlite {
     }
 
     fn open(&self, opening: Opening<'_>) -> Result<Box<dyn SqlSession>, Refusal> {
-        let Opening { access, wall, cancel, .. } = opening;
-        cancel.check()?;
+        opening.cancel.check()?;
         let files = self.files()?;
-        let session = session::Session::start(&files, access, wall, cancel, Arc::clone(&self.turn))?;
+        let session = session::Session::start(&files, opening, Arc::clone(&self.turn))?;
         Ok(Box::new(session))
     }
 }

@@ -59,6 +59,14 @@ impl Actor {
         let mut statement = self.prepare(connection, text, values)?;
         let _turn = self.turn_for(&statement)?;
         let declared = declared(&statement)?;
+        if self.begin_fenced(connection, &statement)? {
+            let read = self.read_whole(&mut statement, &declared);
+            drop(statement);
+            let (id, columns) = self.end_fenced(connection, true, read)?;
+            // The frames are whole; whoever asked may be gone.
+            let _ = answers.send(Answer::Rows(id, columns));
+            return Ok(None);
+        }
         let wall = std::sync::Arc::clone(&self.wall);
         let mut reader = Reader { rows: statement.raw_query(), wall: &wall };
         let sample = reader.sample(declared.len())?;
@@ -80,6 +88,36 @@ impl Actor {
             return Ok(None);
         }
         Ok(self.read_on(id, &mut reader, &mut writer, commands, answers))
+    }
+
+    /// Reads all rows of a statement that writes: it is made to last before the first is shown.
+    fn read_whole(
+        &mut self,
+        statement: &mut Statement<'_>,
+        declared: &[Declared],
+    ) -> Result<(RowsId, Vec<Column>), Refusal> {
+        let wall = std::sync::Arc::clone(&self.wall);
+        let mut reader = Reader { rows: statement.raw_query(), wall: &wall };
+        let sample = reader.sample(declared.len())?;
+        let columns = decide_types(declared, &sample)?;
+        let (mut writer, first) = FrameWriter::new(columns.clone())?;
+        let mut kept = Kept::default();
+        kept.frames.push_back((first, 0));
+        let mut done = write_sample(&mut writer, &sample, &mut kept)?;
+        while !done {
+            let mut frame = Vec::new();
+            let (count, last) = reader.fill(&mut writer, &mut frame)?;
+            kept.frames.push_back((frame, count));
+            done = last;
+            if kept.frames.iter().map(|(frame, _)| frame.len()).sum::<usize>() > KEPT_BYTES_MAX {
+                return Err(refusals::limit(
+                    "the statement returns more rows than are kept; return fewer columns",
+                ));
+            }
+        }
+        let id = self.new_rows();
+        self.kept.insert(id, kept);
+        Ok((id, columns))
     }
 
     /// Reads as frames are asked for.

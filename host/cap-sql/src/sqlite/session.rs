@@ -11,16 +11,17 @@ use std::{
     thread::JoinHandle,
 };
 
-use cofferdam_call::{Access, Column, Refusal, Value};
+use cofferdam_call::{Column, Refusal, Value};
 
 use super::{
     actor::{Actor, Answer, Command},
+    fence::Fence,
     setup::{self, Files},
     wall::Wall,
 };
 use crate::{
-    cancel::{CancelToken, OnCancel},
-    driver::{Peer, RowsId, SessionWall, SqlSession},
+    cancel::OnCancel,
+    driver::{Opening, Peer, RowsId, SqlSession},
     refusals,
     turn::WriteTurn,
 };
@@ -38,13 +39,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn start(
-        files: &Files,
-        access: Access,
-        rules: SessionWall,
-        cancel: &CancelToken,
-        turn: Arc<WriteTurn>,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn start(files: &Files, opening: Opening<'_>, turn: Arc<WriteTurn>) -> Result<Self, Refusal> {
+        let Opening { access, wall: rules, cancel, holder } = opening;
         let connection = setup::connect(files, access).map_err(|_| setup::cannot_open())?;
         let wall = Wall::new(rules, access);
         let judge = Arc::clone(&wall);
@@ -61,7 +57,7 @@ impl Session {
 
         let (commands, received) = sync_channel(0);
         let (answer, answers) = sync_channel(1);
-        let actor = Actor::new(wall, access, cancel.clone(), turn);
+        let actor = Actor::new(wall, access, cancel.clone(), turn, Fence::of(holder));
         let thread = std::thread::Builder::new()
             .name("sqlite-session".to_owned())
             .stack_size(STACK_BYTES)
@@ -142,8 +138,11 @@ impl SqlSession for Session {
         self.ask(Command::Commit).map(drop)
     }
 
-    fn commit_once(&mut self, _step: &str) -> Result<bool, Refusal> {
-        self.commit().map(|()| true)
+    fn commit_once(&mut self, step: &str) -> Result<bool, Refusal> {
+        match self.ask(Command::CommitOnce(step.to_owned()))? {
+            Answer::Committed(published) => Ok(published),
+            _ => Err(refusals::unavailable("the session has ended")),
+        }
     }
 
     fn rollback(&mut self) -> Result<(), Refusal> {

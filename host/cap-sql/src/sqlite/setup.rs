@@ -1,10 +1,14 @@
 //! Opens SQLite's files the same way every time.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use cofferdam_call::{Access, COLUMNS_MAX, Refusal, STATEMENT_BYTES_MAX};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
 
+use super::fence;
 use crate::refusals;
 
 /// How long the engine waits for writers of other processes.
@@ -35,6 +39,14 @@ impl Files {
     }
 }
 
+impl Files {
+    /// Every schema and its file.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let schemas = self.schemas.iter().map(|(schema, path)| (schema.as_str(), Path::new(path)));
+        std::iter::once(("main", self.main.as_path())).chain(schemas)
+    }
+}
+
 /// Host paths are not for guests.
 pub(super) fn cannot_open() -> Refusal {
     refusals::unavailable("the warehouse's files cannot be opened")
@@ -54,6 +66,8 @@ pub(super) fn create(files: &Files) -> rusqlite::Result<Connection> {
     for schema in std::iter::once("main").chain(schemas) {
         connection.pragma_update(Some(schema), "journal_mode", "WAL")?;
     }
+    // Made here, so that no guest can make something else in its place.
+    connection.execute_batch(fence::CREATE)?;
     Ok(connection)
 }
 

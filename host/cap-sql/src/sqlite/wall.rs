@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cofferdam_call::Access;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
+use super::fence;
 use crate::driver::SessionWall;
 
 /// Catalog tables: whoever may open a session may see what there is, not what is in it.
@@ -123,7 +124,7 @@ impl Wall {
     }
 
     pub(super) fn may_read(&self, schema: &str, table: &str) -> bool {
-        (self.rules.reads)(schema, table)
+        !is_ours(table) && (self.rules.reads)(schema, table)
     }
 
     /// What was refused, as the guest is told.
@@ -234,7 +235,11 @@ impl Wall {
 
     fn may_write(&self, schema: Option<&str>, table: &str) -> Result<(), String> {
         let schema = schema.unwrap_or("main");
-        if self.access > Access::Read && schema != "temp" && (self.rules.writes)(schema, table) {
+        if self.access > Access::Read
+            && schema != "temp"
+            && !is_ours(table)
+            && (self.rules.writes)(schema, table)
+        {
             return Ok(());
         }
         Err(format!("changing `{schema}.{table}` is not granted"))
@@ -248,6 +253,11 @@ impl Wall {
         }
         Err(format!("pragma `{name}` is not lent"))
     }
+}
+
+/// The fence's table belongs to the gateway, whatever a grant says.
+fn is_ours(table: &str) -> bool {
+    table.eq_ignore_ascii_case(fence::TABLE)
 }
 
 fn is_in(list: &[&str], name: &str) -> bool {
