@@ -16,10 +16,10 @@ use super::{
     keys::{AttemptKeys, Generations},
     nothing_set,
     plan::{Kind, Plan, Planner},
-    servers::{self, ServerPool},
+    servers::{self, Server, ServerPool},
 };
 use crate::{
-    driver::{Engine, PoolState, SqlDriver},
+    driver::{PoolState, SqlDriver},
     settings::ServerSettings,
     sqlite::{Sqlite, SqliteSettings},
 };
@@ -68,7 +68,7 @@ struct Built {
 #[derive(Clone)]
 enum Shared {
     Sqlite(SqliteSettings, Arc<Sqlite>),
-    Server(Engine, ServerSettings, Arc<dyn ServerPool>),
+    Server(Server, ServerSettings, Arc<dyn ServerPool>),
 }
 
 impl GatewayKeeper {
@@ -253,7 +253,7 @@ fn share(plan: &Plan, before: Option<&Shared>, vault: &Vault) -> Result<Shared, 
             Ok(Shared::Sqlite(settings.clone(), Arc::new(driver)))
         }
         (Kind::Server(engine, settings), _) => {
-            let pool = servers::pool(*engine, settings.clone())?;
+            let pool = servers::pool(*engine, settings.clone());
             Ok(Shared::Server(*engine, settings.clone(), pool))
         }
     }

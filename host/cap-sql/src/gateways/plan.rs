@@ -11,9 +11,11 @@ use std::{
 use cofferdam_call::Access;
 use cofferdam_vault::{Secret, SecretPlace, SecretRef, Vault};
 
-use super::declared::{Entries, Entry, Origin, Problem, Raw, Section, unknown};
+use super::{
+    declared::{Entries, Entry, Origin, Problem, Raw, Section, unknown},
+    servers::Server,
+};
 use crate::{
-    driver::Engine,
     net::{Address, TlsMode, TlsSettings},
     remote::Allowances,
     settings::{
@@ -56,7 +58,7 @@ pub(super) struct Plan {
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Sqlite(SqliteSettings),
-    Server(Engine, ServerSettings),
+    Server(Server, ServerSettings),
 }
 
 /// Where the credential of a mode comes from.
@@ -94,8 +96,8 @@ impl Planner<'_> {
         }
         let (kind, keys) = match text(engine)? {
             "sqlite" => (Kind::Sqlite(self.sqlite(section)?), BTreeMap::new()),
-            "postgres" => self.server(Engine::Postgres, name, section)?,
-            "mysql" => self.server(Engine::Mysql, name, section)?,
+            "postgres" => self.server(Server::Postgres, name, section)?,
+            "mysql" => self.server(Server::Mysql, name, section)?,
             other => {
                 let problem = format!("`{}` is no engine: {}", other.escape_debug(), ENGINES.join(", "));
                 return Err(Problem::new(&engine.origin, problem));
@@ -125,7 +127,7 @@ impl Planner<'_> {
 
     fn server(
         &mut self,
-        engine: Engine,
+        engine: Server,
         name: &str,
         section: &Section,
     ) -> Result<(Kind, BTreeMap<Access, KeyPlan>), Problem> {
@@ -135,7 +137,7 @@ impl Planner<'_> {
         };
         let mut own: Entries = entries.clone();
         own.retain(|key, entry| !by_environment(key, entry));
-        if engine == Engine::Mysql
+        if engine == Server::Mysql
             && let Some(entry) = entries.get("schema")
         {
             let problem = "MySQL's schemas are its databases: name the one with `database`";
@@ -148,7 +150,7 @@ impl Planner<'_> {
         let database = name_of(needed(section, "database")?)?;
         let schema = match (engine, entries.get("schema")) {
             (_, Some(entry)) => name_of(entry)?,
-            (Engine::Mysql, None) => database.clone(),
+            (Server::Mysql, None) => database.clone(),
             _ => "public".to_owned(),
         };
         let seconds = |key: &str, default: Duration| match entries.get(key) {
@@ -339,9 +341,9 @@ fn allowances(entry: Option<&Entry>) -> Result<Allowances, Problem> {
     Ok(allow)
 }
 
-fn address(engine: Engine, section: &Section) -> Result<Address, Problem> {
+fn address(engine: Server, section: &Section) -> Result<Address, Problem> {
     let entries = &section.entries;
-    let default = if engine == Engine::Mysql { 3306 } else { 5432 };
+    let default = if engine == Server::Mysql { 3306 } else { 5432 };
     let port = entries.get("port").map(|entry| number(entry, 1, 65535)).transpose()?;
     let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default);
     match (entries.get("host"), entries.get("socket")) {
@@ -359,7 +361,7 @@ fn address(engine: Engine, section: &Section) -> Result<Address, Problem> {
                 return Err(Problem::new(&entry.origin, "the path must be absolute"));
             }
             let is_socket = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(".s.PGSQL."));
-            if engine == Engine::Postgres && !is_socket {
+            if engine == Server::Postgres && !is_socket {
                 return Ok(Address::Unix(path.join(format!(".s.PGSQL.{port}"))));
             }
             Ok(Address::Unix(path))

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use cofferdam_call::{Access, Refusal};
 
 use crate::{
-    driver::{Engine, SqlDriver},
+    driver::SqlDriver,
     mysql::Mysql,
+    pool::Pool,
+    postgres::{Postgres, PostgresConnect},
     refusals,
     settings::{Key, Keys, ServerSettings},
 };
@@ -23,12 +25,32 @@ impl ServerPool for Mysql {
     }
 }
 
-/// A pool that holds nothing yet.
-pub(super) fn pool(engine: Engine, settings: ServerSettings) -> Result<Arc<dyn ServerPool>, String> {
-    match engine {
-        Engine::Mysql => Ok(Arc::new(Mysql::new(settings, Arc::new(NoKeys)))),
-        _ => Err(format!("engine `{engine}` is not part of this executor")),
+impl ServerPool for PostgresPool {
+    fn driver(&self, keys: Arc<dyn Keys>) -> Arc<dyn SqlDriver> {
+        Arc::new(Postgres::new(Arc::clone(&self.0), keys))
     }
+}
+
+struct PostgresPool(Arc<Pool<PostgresConnect>>);
+
+/// A pool that holds nothing yet.
+pub(super) fn pool(server: Server, settings: ServerSettings) -> Arc<dyn ServerPool> {
+    match server {
+        Server::Mysql => Arc::new(Mysql::new(settings, Arc::new(NoKeys))),
+        Server::Postgres => {
+            let connections = settings.connections;
+            Arc::new(PostgresPool(Pool::new(PostgresConnect::new(settings), connections)))
+        }
+    }
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Server {
+    /// PostgreSQL's protocol.
+    Postgres,
+    /// MySQL's and MariaDB's.
+    Mysql,
 }
 
 /// Nobody's keys: a pool opens connections for attempts alone.
