@@ -58,7 +58,8 @@ pub(super) fn why(error: &Error) -> &'static str {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "the server's certificate is for another host than the gateway names"
             }
-            CertificateError::UnknownIssuer => {
+            // An authority of the same name, but another one.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "the server's certificate is not signed by an authority that is trusted here; name its \
                  authority with `ca`"
             }

@@ -35,7 +35,7 @@ fn values_are_bound_and_never_read_as_sql() {
     ];
     assert_eq!(session.execute("INSERT INTO bound VALUES (?, ?, ?, ?, ?, ?)", &values), Ok(1));
     let (rows, _) = session
-        .query("SELECT b FROM bound WHERE a = ? AND f IS ?", &[values[0].clone(), Value::Null])
+        .query("SELECT b FROM bound WHERE a = ? AND f <=> ?", &[values[0].clone(), Value::Null])
         .unwrap();
     let all = frames(&mut session, rows).unwrap();
     assert_eq!(batches(&all).iter().map(arrow_array::RecordBatch::num_rows).sum::<usize>(), 1);
