@@ -70,6 +70,8 @@ pub struct ProjectFiles {
     pub files: Vec<(String, String)>,
     /// The adapter behind gateway `wh`.
     pub adapter: Option<String>,
+    /// What stands under `[gateways.wh]`; SQLite where nothing does.
+    pub gateway: Option<String>,
 }
 
 impl ProjectFiles {
@@ -124,8 +126,9 @@ impl ProjectFiles {
 
     /// `gateways.toml`.
     pub fn gateways(&self) -> String {
-        "default = \"wh\"\n\n[gateways.wh]\nengine = \"sqlite\"\npath = \"warehouse/warehouse.db\"\nschemas = [\"allowed\", \"secret\"]\n"
-            .to_owned()
+        let sqlite =
+            "engine = \"sqlite\"\npath = \"warehouse/warehouse.db\"\nschemas = [\"allowed\", \"secret\"]\n";
+        format!("default = \"wh\"\n\n[gateways.wh]\n{}", self.gateway.as_deref().unwrap_or(sqlite))
     }
 
     /// A grant for everything such a project may do: schema `allowed`, not `secret`.

@@ -1,0 +1,261 @@
+//! The real programs against real warehouse servers: work gets done, the credential stays on the
+//! host's side, and what was published is published once, whoever dies or sleeps in between.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use cofferdam_servers::{MariaDb, Postgres};
+use cofferdam_tests::{House, Memory, ProjectFiles, Task, children_of, free_port, signal};
+use rusqlite::Connection;
+use serde_json::Value;
+
+/// How long a run may take in which an executor dies or sleeps.
+const WITHIN: Duration = Duration::from_secs(90);
+
+/// A warehouse under test.
+enum Warehouse {
+    Sqlite,
+    Postgres(Box<Postgres>),
+    MariaDb(Box<MariaDb>),
+}
+
+impl Warehouse {
+    fn postgres() -> Self {
+        let server = Postgres::start();
+        server.psql(
+            "CREATE SCHEMA allowed AUTHORIZATION writer; CREATE SCHEMA cofferdam AUTHORIZATION writer; \
+             GRANT USAGE ON SCHEMA allowed TO reader; \
+             ALTER DEFAULT PRIVILEGES FOR ROLE writer IN SCHEMA allowed GRANT SELECT ON TABLES TO reader",
+        );
+        Self::Postgres(Box::new(server))
+    }
+
+    fn mariadb() -> Self {
+        let server = MariaDb::start();
+        server.sql(
+            "CREATE DATABASE allowed; CREATE DATABASE cofferdam; GRANT ALL ON allowed.* TO writer; \
+             GRANT ALL ON cofferdam.* TO writer; GRANT SELECT ON allowed.* TO reader",
+        );
+        Self::MariaDb(Box::new(server))
+    }
+
+    /// Sets a project up to work on it.
+    fn of(&self, mut project: ProjectFiles) -> ProjectFiles {
+        let people = "[gateways.wh.read]\nuser = \"reader\"\npassword = \"env://WH_READER\"\n\
+             [gateways.wh.write]\nuser = \"writer\"\npassword = \"env://WH_WRITER\"\n";
+        match self {
+            Self::Sqlite => {}
+            Self::Postgres(server) => {
+                project.adapter = Some("adapter-postgres".to_owned());
+                project.gateway = Some(format!(
+                    "engine = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"shop\"\nschema = \"allowed\"\n\
+                     ca = \"file://{}\"\n{people}",
+                    server.port(),
+                    server.ca_file().display()
+                ));
+            }
+            Self::MariaDb(server) => {
+                project.adapter = Some("adapter-mysql".to_owned());
+                project.gateway = Some(format!(
+                    "engine = \"mysql\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"allowed\"\n\
+                     ca = \"file://{}\"\n{people}",
+                    server.port(),
+                    server.ca_file().display()
+                ));
+            }
+        }
+        project
+    }
+
+    fn house(&self, project: ProjectFiles) -> House {
+        let mut house = House::of(&self.of(project));
+        house.set("WH_READER", &Postgres::password("reader"));
+        house.set("WH_WRITER", &Postgres::password("writer"));
+        house
+    }
+
+    /// One number, asked for behind the host's back.
+    fn number(&self, house: &House, sql: &str) -> i64 {
+        match self {
+            Self::Sqlite => {
+                let folder = house.path().join(".cofferdam/warehouse");
+                let connection = Connection::open(folder.join("warehouse.db")).unwrap();
+                let attach = format!("ATTACH '{}' AS allowed", folder.join("warehouse.allowed.db").display());
+                connection.execute_batch(&attach).unwrap();
+                connection.query_row(sql, [], |row| row.get(0)).unwrap()
+            }
+            Self::Postgres(server) => server.psql(sql).parse().unwrap(),
+            Self::MariaDb(server) => server.sql(sql).trim().parse().unwrap(),
+        }
+    }
+
+    /// A statement that adds one row, slowly.
+    fn slow_append(&self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "INSERT INTO allowed.done WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000000) \
+                 SELECT 1 FROM c WHERE i = 3000000"
+            }
+            Self::Postgres(_) => {
+                "INSERT INTO allowed.done SELECT 1 FROM generate_series(1, 6000000) AS g(i) HAVING count(*) > 0"
+            }
+            Self::MariaDb(_) => {
+                "INSERT INTO allowed.done SELECT 1 FROM allowed.many AS a CROSS JOIN allowed.many AS b HAVING count(*) > 0"
+            }
+        }
+    }
+}
+
+/// Makes the table, then adds one row to it.
+fn append_once(warehouse: &Warehouse) -> ProjectFiles {
+    let mut append = Task::sql("append", "sql/append.sql").needing(&["make"]);
+    append.attempts = 5;
+    append.wall_ms = 60_000;
+    let mut tasks = vec![Task::sql("make", "sql/make.sql"), append];
+    let mut files = ProjectFiles::default();
+    if matches!(warehouse, Warehouse::MariaDb(_)) {
+        tasks.push(Task::sql("many", "sql/many.sql"));
+        tasks[1].needs.push("many".to_owned());
+        // 3,000 rows, the product of which with itself takes a while.
+        files = files.with_file(
+            "sql/many.sql",
+            "CREATE TABLE allowed.many AS WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 6000) \
+             SELECT i FROM c",
+        );
+    }
+    files.tasks = tasks;
+    files
+        .with_file("sql/make.sql", "CREATE TABLE allowed.done (n INTEGER)")
+        .with_file("sql/append.sql", warehouse.slow_append())
+}
+
+fn state_of(house: &House, run: &str, task: &str) -> Value {
+    let answer = house.cofferdam(&["get", "run", run, "--json"]);
+    if answer.ok { House::task(&answer.json(), task).clone() } else { Value::Null }
+}
+
+fn wait(what: &str, mut until: impl FnMut() -> bool) {
+    let asked = Instant::now();
+    while !until() {
+        assert!(asked.elapsed() < WITHIN, "it did not come to that: {what}");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+fn started(house: &House) -> String {
+    house.cofferdam(&["run", "all", "--no-wait", "--json"]).success().json()["run"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// Work on a server succeeds; its password is in the broker and never in the runner.
+fn works_with_the_credential_on_the_hosts_side(warehouse: &Warehouse) {
+    let mut house = warehouse.house(append_once(warehouse));
+    house.up(&[]);
+    house.release().success();
+    let run = started(&house);
+    wait("the append runs", || state_of(&house, &run, "append")["state"] == "leased");
+    let canary = Postgres::password("writer");
+    let executors: Vec<_> =
+        children_of(house.up_pid()).into_iter().filter(|(_, l)| l.contains("executor")).collect();
+    let runner = executors
+        .iter()
+        .flat_map(|(pid, _)| children_of(*pid))
+        .find(|(_, line)| line.contains("runner"))
+        .expect("a runner works");
+    let (in_runner, searched) = Memory::of(runner.0).count(canary.as_bytes()).expect("readable memory");
+    let in_brokers: usize = executors
+        .iter()
+        .map(|(pid, _)| Memory::of(*pid).count(canary.as_bytes()).expect("readable memory").0)
+        .sum();
+    assert!(searched > 1 << 20 && in_brokers > 0, "the search proves nothing");
+    assert_eq!(in_runner, 0, "the password is in the runner");
+    wait("the run ends", || state_of(&house, &run, "append")["state"] == "succeeded");
+    assert_eq!(warehouse.number(&house, "SELECT count(*) FROM allowed.done"), 1);
+    let ledger = house.ledger("executor-run");
+    let recorded = serde_json::to_string(&ledger).unwrap();
+    assert!(!recorded.contains(&canary), "the password is in the ledger");
+}
+
+/// The executor dies after its commit and before its report: the next attempt adds nothing.
+fn publishes_once_although_the_report_was_lost(warehouse: &Warehouse) {
+    let mut house = warehouse.house(append_once(warehouse));
+    let port = free_port();
+    let scheduler = house.start_scheduler(port);
+    house.be_person_of(port);
+    house.release().success();
+    let mut first = house.start_executor(port, "first");
+    let run = started(&house);
+    wait("the append runs", || state_of(&house, &run, "append")["state"] == "leased");
+    signal(scheduler.pid(), "STOP");
+    wait("the append is committed", || warehouse.number(&house, "SELECT count(*) FROM allowed.done") == 1);
+    first.kill();
+    signal(scheduler.pid(), "CONT");
+    let _second = house.start_executor(port, "second");
+    wait("another attempt succeeds", || state_of(&house, &run, "append")["state"] == "succeeded");
+    let append = state_of(&house, &run, "append");
+    assert!(append["attempt"].as_u64() > Some(1), "no second attempt was needed: {append}");
+    assert_eq!(warehouse.number(&house, "SELECT count(*) FROM allowed.done"), 1);
+}
+
+/// The executor sleeps past its lease in the middle of its statement, and wakes up after another
+/// one has published: it publishes nothing.
+fn publishes_nothing_when_it_wakes_up_too_late(warehouse: &Warehouse) {
+    let mut house = warehouse.house(append_once(warehouse));
+    let port = free_port();
+    let _scheduler = house.start_scheduler(port);
+    house.be_person_of(port);
+    house.release().success();
+    let first = house.start_executor(port, "first");
+    let run = started(&house);
+    wait("the append runs", || state_of(&house, &run, "append")["state"] == "leased");
+    signal(first.pid(), "STOP");
+    let _second = house.start_executor(port, "second");
+    wait("another attempt succeeds", || state_of(&house, &run, "append")["state"] == "succeeded");
+    signal(first.pid(), "CONT");
+    sleep(Duration::from_secs(4));
+    assert_eq!(warehouse.number(&house, "SELECT count(*) FROM allowed.done"), 1);
+}
+
+#[test]
+fn sqlite_publishes_once_although_the_report_was_lost() {
+    publishes_once_although_the_report_was_lost(&Warehouse::Sqlite);
+}
+
+#[test]
+fn postgresql_publishes_once_although_the_report_was_lost() {
+    publishes_once_although_the_report_was_lost(&Warehouse::postgres());
+}
+
+#[test]
+fn mariadb_publishes_once_although_the_report_was_lost() {
+    publishes_once_although_the_report_was_lost(&Warehouse::mariadb());
+}
+
+// A sleeping process keeps SQLite's lock: nobody else can publish meanwhile, so there is no such
+// case for it.
+
+#[test]
+fn postgresql_publishes_nothing_of_an_executor_that_wakes_up_too_late() {
+    publishes_nothing_when_it_wakes_up_too_late(&Warehouse::postgres());
+}
+
+#[test]
+fn mariadb_publishes_nothing_of_an_executor_that_wakes_up_too_late() {
+    publishes_nothing_when_it_wakes_up_too_late(&Warehouse::mariadb());
+}
+
+#[test]
+fn postgresql_works_with_the_credential_on_the_hosts_side() {
+    works_with_the_credential_on_the_hosts_side(&Warehouse::postgres());
+}
+
+#[test]
+fn mariadb_works_with_the_credential_on_the_hosts_side() {
+    works_with_the_credential_on_the_hosts_side(&Warehouse::mariadb());
+}
