@@ -64,7 +64,7 @@ fn shown(token: &Token) -> String {
 
 /// An upper bound of how deeply operators nest: a chain of them makes a tree as deep as it is
 /// long. Expressions start anew at commas, set operations only at parentheses.
-fn depth(tokens: &[TokenWithSpan]) -> usize {
+pub(super) fn depth(tokens: &[TokenWithSpan]) -> usize {
     // Per open parenthesis: set operations, operators of the current expression. `sum` is their sum.
     let (mut levels, mut sum, mut deepest) = (vec![(0_usize, 0_usize)], 0_usize, 0_usize);
     for token in tokens {
