@@ -43,6 +43,7 @@
 //! plugin, and turns on the feature of its world: `adapter`, `task` or `project`. Components are built
 //! one by one (`cargo build -p …`), because Cargo unites the features of what it builds at once.
 
+pub mod adapter;
 pub mod arrow;
 mod codes;
 mod data;
@@ -64,4 +65,7 @@ pub use task::{
     Argument, Context, Invocation, Outcome, Problem, Project, ProjectConfig, ProjectContext, SqlRequest,
     Task, TaskSpec,
 };
-pub use warehouse::{Adapter, Connection, Dialect, MergeStrategy, ValueRange, Warehouse};
+pub use warehouse::{
+    Adapter, ChangeMark, Connection, Dialect, HardDeletes, HistoryNames, MergeStrategy, Snapshot, ValueRange,
+    Warehouse,
+};

@@ -20,7 +20,8 @@ pub struct Dialect {
     pub transactional_ddl: bool,
 }
 
-/// How new rows meet those that are there.
+/// How new rows meet those that are there. NULL equals nothing here, NULL in a key included: such
+/// rows replace none and are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeStrategy {
     /// Adds them; nothing is compared.
@@ -42,6 +43,67 @@ pub struct ValueRange {
     pub end: Value,
 }
 
+/// How a snapshot sees that a row is another than the one in its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeMark {
+    /// By a column of the select that rises with each change of the row; never NULL.
+    UpdatedAt(String),
+    /// By comparing these columns, NULL equal to NULL; empty for all that are not in the key.
+    Columns(Vec<String>),
+}
+
+/// What a snapshot does with a row of the history that the select no longer gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HardDeletes {
+    /// Nothing: it stays the one that holds.
+    #[default]
+    Ignore,
+    /// It holds until the time of the snapshot.
+    Invalidate,
+}
+
+/// What the columns are called that a history has beside those of its select. Unless set, as dbt
+/// calls them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryNames {
+    /// Text, another one for each row of the history.
+    pub id: String,
+    /// From when the row holds.
+    pub valid_from: String,
+    /// Until when it held; NULL while it holds.
+    pub valid_to: String,
+    /// The row's own time of change.
+    pub updated_at: String,
+}
+
+impl Default for HistoryNames {
+    fn default() -> Self {
+        Self {
+            id: "dbt_scd_id".into(),
+            valid_from: "dbt_valid_from".into(),
+            valid_to: "dbt_valid_to".into(),
+            updated_at: "dbt_updated_at".into(),
+        }
+    }
+}
+
+/// How the history of a select is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The columns that name a row. None of them is NULL, and each row of a select has a key of its
+    /// own.
+    pub key: Vec<String>,
+    /// How a change is seen.
+    pub mark: ChangeMark,
+    /// What becomes of rows that are gone.
+    pub hard_deletes: HardDeletes,
+    /// The time of the snapshot, RFC 3339 in UTC: the same in every attempt of a run, as
+    /// [`crate::Invocation::started_at`] is.
+    pub at: String,
+    /// The names of the columns.
+    pub names: HistoryNames,
+}
+
 /// Opens gateways. Lent to tasks; behind it stands the gateway's adapter.
 pub trait Warehouse {
     /// Opens the gateway, under the name the release gives it.
@@ -51,7 +113,8 @@ pub trait Warehouse {
 /// A connection in one mode. Dropping it closes its session.
 ///
 /// Every method takes `&self`, as a WIT handle does: one connection may be shared by several
-/// owners (`Rc<dyn Connection>`), and its rows and loads live on their own.
+/// owners (`Rc<dyn Connection>`), and its rows and loads live on their own. In every dialect,
+/// values stand in a statement as `?`, in their order.
 pub trait Connection {
     /// The dialect spoken.
     fn dialect(&self) -> Dialect;
@@ -63,6 +126,11 @@ pub trait Connection {
     fn query(&self, statement: &str, values: &[Value]) -> Result<Box<dyn Rows>, Failure>;
     /// Runs one statement that returns none; gives the number of rows changed.
     fn execute(&self, statement: &str, values: &[Value]) -> Result<u64, Failure>;
+    /// As [`Connection::execute`], but what it changes is made to last at most once per run: where
+    /// an earlier attempt of this run has done the same step of this task, nothing is changed. For
+    /// one statement that changes rows, not relations. `step`: 1 to 100 characters, the same in
+    /// every attempt.
+    fn execute_once(&self, step: &str, statement: &str, values: &[Value]) -> Result<u64, Failure>;
     /// Makes sure the schema is there.
     fn ensure_schema(&self, schema: &str) -> Result<(), Failure>;
     /// The tables and views of a schema, by name.
@@ -79,10 +147,15 @@ pub trait Connection {
     /// Puts a view in the place of what was there.
     fn create_view(&self, relation: &Relation, select: &str) -> Result<(), Failure>;
     /// Brings the rows of `select` into an existing table, all or none. Columns are matched by
-    /// name. Gives the number of rows that came in.
+    /// name. Gives the number of rows that came in. An append comes in once per run: the n-th append
+    /// to a table by an attempt is the same step as the n-th by an earlier one.
     fn insert(&self, relation: &Relation, select: &str, strategy: &MergeStrategy) -> Result<u64, Failure>;
     /// Puts the rows of `select` in the place of those in the range, all or none.
     fn replace_range(&self, relation: &Relation, select: &str, within: &ValueRange) -> Result<u64, Failure>;
+    /// Brings the history of a select up to date, all or nothing: rows that are new or changed are
+    /// added, those they replace end. Makes the history where there is none. Gives the number of
+    /// rows added.
+    fn snapshot(&self, relation: &Relation, select: &str, how: &Snapshot) -> Result<u64, Failure>;
     /// Renames a relation inside its schema.
     fn rename(&self, relation: &Relation, name: &str) -> Result<(), Failure>;
     /// Drops a relation; does nothing where there is none.

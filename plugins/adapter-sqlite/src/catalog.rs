@@ -2,30 +2,13 @@
 //!
 //! Names are compared without regard to ASCII case, as SQLite does.
 
-use cofferdam_sdk::{Column, Failure, Relation, RelationInfo, RelationKind, Session, Value, read_all};
-
-use crate::{
-    codes,
-    names::{Place, quote},
-    types,
+use cofferdam_sdk::{
+    Failure, RelationInfo, Session, Value,
+    adapter::{self, Declared, Place, number, whole},
+    read_all,
 };
 
-/// A column as its table declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Declared {
-    pub(crate) name: String,
-    pub(crate) declared: String,
-    pub(crate) nullable: bool,
-}
-
-impl Declared {
-    /// As `CREATE TABLE` writes it.
-    pub(crate) fn definition(&self) -> String {
-        let null = if self.nullable { "" } else { " NOT NULL" };
-        let space = if self.declared.is_empty() { "" } else { " " };
-        format!("{}{space}{}{null}", quote(&self.name), self.declared)
-    }
-}
+use crate::{codes, names::quote};
 
 /// `Invalid` unless the gateway declares the schema.
 pub(crate) fn check_schema(session: &dyn Session, schema: &str) -> Result<(), Failure> {
@@ -66,29 +49,17 @@ pub(crate) fn find(session: &dyn Session, place: &Place) -> Result<Option<Relati
 
 fn info(schema: &str, row: &[Value]) -> Option<RelationInfo> {
     let [Value::Text(name), Value::Text(kind)] = row else { return None };
-    let kind = if kind == "view" { RelationKind::View } else { RelationKind::Table };
-    Some(RelationInfo { relation: Relation::new(schema, name.clone()), kind })
+    Some(adapter::info(schema, name, kind == "view"))
 }
 
-/// The columns of a relation that can be written, in their order. `Invalid` where there is none.
-pub(crate) fn declared(session: &dyn Session, place: &Place) -> Result<Vec<Declared>, Failure> {
-    columns(session, place, false)
-}
-
-/// The columns of a relation, generated ones among them. `Invalid` where there is none.
-pub(crate) fn describe(session: &dyn Session, place: &Place) -> Result<Vec<Column>, Failure> {
-    let columns = columns(session, place, true)?;
-    let turned = columns.into_iter().map(|column| Column {
-        data_type: types::data_type(&column.declared),
-        name: column.name,
-        nullable: column.nullable,
-    });
-    Ok(turned.collect())
-}
-
-fn columns(session: &dyn Session, place: &Place, generated: bool) -> Result<Vec<Declared>, Failure> {
+/// The columns of a relation, in their order. `Invalid` where there is none.
+pub(crate) fn columns(
+    session: &dyn Session,
+    place: &Place,
+    computed: bool,
+) -> Result<Vec<Declared>, Failure> {
     // 1: hidden column of a virtual table; 2 and 3: generated columns.
-    let kept = if generated { "(0, 2, 3)" } else { "(0)" };
+    let kept = if computed { "(0, 2, 3)" } else { "(0)" };
     let statement = format!(
         "SELECT name, type, \"notnull\" FROM pragma_table_xinfo(?, ?) WHERE hidden IN {kept} ORDER BY cid"
     );
@@ -105,29 +76,7 @@ fn columns(session: &dyn Session, place: &Place, generated: bool) -> Result<Vec<
         })
         .collect();
     if columns.is_empty() {
-        return Err(Failure::invalid(codes::NO_RELATION, format!("there is no table or view {place}")));
+        return Err(adapter::no_relation(place));
     }
     Ok(columns)
-}
-
-/// The names of the columns a select gives, with the types the host knows.
-pub(crate) fn columns_of(session: &dyn Session, select: &str) -> Result<Vec<Column>, Failure> {
-    let statement = format!("SELECT * FROM ({select}) LIMIT 0");
-    Ok(session.query(&statement, &[])?.columns().to_vec())
-}
-
-/// The only number of a query.
-pub(crate) fn number(session: &dyn Session, statement: &str, values: &[Value]) -> Result<u64, Failure> {
-    let table = read_all(session.query(statement, values)?)?;
-    Ok(table.scalar().and_then(whole).and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
-}
-
-/// A whole number. A computed column has no declared type, so a host may hand it over as text.
-fn whole(value: &Value) -> Option<i64> {
-    match value {
-        Value::Int64(number) => Some(*number),
-        Value::Boolean(truth) => Some((*truth).into()),
-        Value::Text(text) => text.parse().ok(),
-        _ => None,
-    }
 }

@@ -2,32 +2,28 @@
 //!
 //! In: calls of the contract `warehouse`. Out: statements on one session of the host.
 //! Never: opens, attaches or tunes a database; the gateway declares its schemas, each an attached
-//! file. Never leaves half of a change: what takes several statements runs in one transaction, and
-//! what is staged carries the target's name with `__cofferdam_` behind it, in the target's schema.
-//! Fails: with the host's failures as they are, and with CD0970 to CD0975 of its own.
+//! file. Never leaves half of a change: what takes several statements runs in one transaction.
+//! Fails: with the host's failures as they are, with CD0970 of its own, and as
+//! [`cofferdam_sdk::adapter`] does.
 //! Source: `wit/warehouse/warehouse.wit`, `docs/adr/0011-sqlite-schemas-as-attached-files.md`.
 
 mod catalog;
 mod codes;
-mod connection;
-mod insert;
-mod load;
+mod engine;
 mod names;
 mod replace;
 pub mod types;
 
-use cofferdam_sdk::{Access, Adapter, Failure, Sql, export_adapter};
-
-pub use connection::SqliteConnection;
+use cofferdam_sdk::{Access, Adapter, Failure, Sql, adapter::SqlConnection, export_adapter};
 
 /// The adapter.
 pub struct Sqlite;
 
 impl Adapter for Sqlite {
-    type Connection = SqliteConnection;
+    type Connection = SqlConnection;
 
-    fn open(sql: &dyn Sql, gateway: &str, access: Access) -> Result<SqliteConnection, Failure> {
-        Ok(SqliteConnection::new(sql.open(gateway, access)?))
+    fn open(sql: &dyn Sql, gateway: &str, access: Access) -> Result<SqlConnection, Failure> {
+        Ok(SqlConnection::new(engine::SqliteEngine, sql.open(gateway, access)?, names::DEFAULT_SCHEMA))
     }
 }
 

@@ -6,55 +6,36 @@
 //! `ALTER TABLE … RENAME` reads all of them anew and fails at one that names the table just
 //! dropped. Then the rows are copied into a table made under the final name.
 
-use cofferdam_sdk::{Column, Failure, RelationKind, Session};
+use cofferdam_sdk::{
+    Failure, RelationKind, Session, Value,
+    adapter::{self, Place, columns_of, create, in_transaction, number},
+    read_all,
+};
 
 use crate::{
-    catalog::{self, Declared},
-    names::{Place, inner, quote},
+    catalog,
+    engine::SqliteEngine,
+    names::{NAMING, quote},
     types,
 };
 
-/// Does something in a transaction: all of it, or nothing.
-pub(crate) fn in_transaction<T>(
-    session: &dyn Session,
-    work: impl FnOnce() -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    session.begin()?;
-    let done = work().and_then(|done| session.commit().map(|()| done));
-    if done.is_err() {
-        // The first failure says why. Where SQLite has rolled back by itself, this one fails.
-        let _ = session.rollback();
-    }
-    done
-}
-
-/// Puts the rows of a select in the place of the relation; gives their number.
-pub(crate) fn table_as(session: &dyn Session, place: &Place, select: &str) -> Result<u64, Failure> {
-    let select = inner(select);
-    in_transaction(session, || {
-        if catalog::find(session, place)?.is_none() {
-            return make(session, place, &select);
-        }
-        // The select may read what it replaces, so its rows wait beside it.
-        let stage = place.stage();
-        let rows = make(session, &stage, &select)?;
-        put(session, &stage, place)?;
-        Ok(rows)
-    })
+/// Drops a table or view, if there is one.
+pub(crate) fn drop_any(session: &dyn Session, place: &Place) -> Result<(), Failure> {
+    adapter::drop_any(&SqliteEngine, session, place)
 }
 
 /// Makes a table of the rows of a select; gives their number.
-fn make(session: &dyn Session, place: &Place, select: &str) -> Result<u64, Failure> {
-    let known = catalog::columns_of(session, select)?;
+pub(crate) fn make(session: &dyn Session, place: &Place, select: &str) -> Result<u64, Failure> {
+    let known = columns_of(&NAMING, session, select)?;
     let quoted = place.quoted();
     if !known.iter().any(|column| types::is_more_than_affinity(&column.data_type)) {
         session.execute(&format!("CREATE TABLE {quoted} AS {select}"), &[])?;
-        return catalog::number(session, &format!("SELECT count(*) FROM {quoted}"), &[]);
+        return number(session, &format!("SELECT count(*) FROM {quoted}"), &[]);
     }
     // SQLite declares a column of a select by its affinity alone: a DATE becomes NUM. Its own
     // choice is taken from an empty table, and what the host knows of the column stands before it.
     session.execute(&format!("CREATE TABLE {quoted} AS SELECT * FROM ({select}) LIMIT 0"), &[])?;
-    let mut columns = catalog::declared(session, place)?;
+    let mut columns = catalog::columns(session, place, false)?;
     session.execute(&format!("DROP TABLE {quoted}"), &[])?;
     for (column, known) in columns.iter_mut().zip(&known) {
         let better = types::declared(&known.data_type);
@@ -67,12 +48,6 @@ fn make(session: &dyn Session, place: &Place, select: &str) -> Result<u64, Failu
     session.execute(&format!("INSERT INTO {quoted} SELECT * FROM ({select})"), &[])
 }
 
-/// Makes an empty table.
-pub(crate) fn create(session: &dyn Session, place: &Place, columns: &[Declared]) -> Result<(), Failure> {
-    let columns = columns.iter().map(Declared::definition).collect::<Vec<_>>().join(", ");
-    session.execute(&format!("CREATE TABLE {} ({columns})", place.quoted()), &[]).map(drop)
-}
-
 /// Puts a table that waits beside it in the place of a relation. Inside a transaction.
 pub(crate) fn put(session: &dyn Session, stage: &Place, place: &Place) -> Result<(), Failure> {
     drop_any(session, place)?;
@@ -80,41 +55,13 @@ pub(crate) fn put(session: &dyn Session, stage: &Place, place: &Place) -> Result
         "SELECT count(*) FROM {}.sqlite_schema WHERE type IN ('view', 'trigger')",
         quote(&place.schema)
     );
-    if catalog::number(session, &read_anew, &[])? == 0 {
+    if number(session, &read_anew, &[])? == 0 {
         let rename = format!("ALTER TABLE {} RENAME TO {}", stage.quoted(), quote(&place.name));
         return session.execute(&rename, &[]).map(drop);
     }
-    create(session, place, &catalog::declared(session, stage)?)?;
+    create(session, place, &catalog::columns(session, stage, false)?)?;
     session.execute(&format!("INSERT INTO {} SELECT * FROM {}", place.quoted(), stage.quoted()), &[])?;
     session.execute(&format!("DROP TABLE {}", stage.quoted()), &[]).map(drop)
-}
-
-/// Drops a table or view, if there is one.
-pub(crate) fn drop_any(session: &dyn Session, place: &Place) -> Result<(), Failure> {
-    let kind = match catalog::find(session, place)?.map(|info| info.kind) {
-        None => return Ok(()),
-        Some(RelationKind::Table) => "TABLE",
-        Some(RelationKind::View) => "VIEW",
-    };
-    session.execute(&format!("DROP {kind} {}", place.quoted()), &[]).map(drop)
-}
-
-/// Puts an empty table in the place of the relation.
-pub(crate) fn empty_table(session: &dyn Session, place: &Place, columns: &[Column]) -> Result<(), Failure> {
-    in_transaction(session, || {
-        drop_any(session, place)?;
-        create(session, place, &definitions(columns))
-    })
-}
-
-/// How a table declares these columns.
-pub(crate) fn definitions(columns: &[Column]) -> Vec<Declared> {
-    let declared = columns.iter().map(|column| Declared {
-        name: column.name.clone(),
-        declared: types::declared(&column.data_type),
-        nullable: column.nullable,
-    });
-    declared.collect()
 }
 
 /// Puts a view in the place of the relation. A select that cannot be run is refused now, not when
@@ -122,46 +69,47 @@ pub(crate) fn definitions(columns: &[Column]) -> Vec<Declared> {
 pub(crate) fn view(session: &dyn Session, place: &Place, select: &str) -> Result<(), Failure> {
     in_transaction(session, || {
         drop_any(session, place)?;
-        session.execute(&format!("CREATE VIEW {} AS {}", place.quoted(), inner(select)), &[])?;
+        session.execute(&format!("CREATE VIEW {} AS {select}", place.quoted()), &[])?;
         session.query(&format!("SELECT * FROM {} LIMIT 0", place.quoted()), &[]).map(drop)
     })
 }
 
 /// Renames a table or view inside its schema.
-pub(crate) fn rename(session: &dyn Session, place: &Place, name: &str) -> Result<(), Failure> {
-    let there = catalog::find(session, place)?;
-    let there = there.ok_or_else(|| {
-        Failure::invalid(crate::codes::NO_RELATION, format!("there is no table or view {place}"))
-    })?;
-    match there.kind {
+pub(crate) fn rename(
+    session: &dyn Session,
+    place: &Place,
+    to: &Place,
+    kind: RelationKind,
+) -> Result<(), Failure> {
+    match kind {
         RelationKind::Table => {
-            let rename = format!("ALTER TABLE {} RENAME TO {}", place.quoted(), quote(name));
+            let rename = format!("ALTER TABLE {} RENAME TO {}", place.quoted(), quote(&to.name));
             session.execute(&rename, &[]).map(drop)
         }
-        RelationKind::View => rename_view(session, place, name),
+        RelationKind::View => rename_view(session, place, to),
     }
 }
 
 /// SQLite has no way to rename a view, so it is made anew from the text the catalog keeps.
-fn rename_view(session: &dyn Session, place: &Place, name: &str) -> Result<(), Failure> {
+fn rename_view(session: &dyn Session, place: &Place, to: &Place) -> Result<(), Failure> {
     let statement = format!(
         "SELECT sql FROM {}.sqlite_schema WHERE type = 'view' AND name = ? COLLATE NOCASE",
         quote(&place.schema)
     );
-    let table = cofferdam_sdk::read_all(session.query(&statement, &[place.name.as_str().into()])?)?;
+    let table = read_all(session.query(&statement, &[place.name.as_str().into()])?)?;
     let body = match table.scalar() {
-        Some(cofferdam_sdk::Value::Text(sql)) => behind_view_name(sql),
+        Some(Value::Text(sql)) => behind_view_name(sql),
         _ => None,
     };
     let body = body.ok_or_else(|| {
         Failure::invalid(
-            crate::codes::NAME,
+            adapter::NAME,
             format!("the text of the view {place} is not one that can be renamed"),
         )
     })?;
     in_transaction(session, || {
         session.execute(&format!("DROP VIEW {}", place.quoted()), &[])?;
-        session.execute(&format!("CREATE VIEW {}{body}", place.beside(name).quoted()), &[]).map(drop)
+        session.execute(&format!("CREATE VIEW {}{body}", to.quoted()), &[]).map(drop)
     })
 }
 

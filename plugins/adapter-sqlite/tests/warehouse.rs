@@ -4,14 +4,14 @@
 
 mod host;
 
-use cofferdam_adapter_sqlite::{Sqlite, SqliteConnection};
+use cofferdam_adapter_sqlite::Sqlite;
 use cofferdam_sdk::{
     Access, Adapter, Column, Connection, DataType, Failure, MergeStrategy, Relation, RelationKind, Value,
-    ValueRange, arrow, read_all,
+    ValueRange, adapter::SqlConnection, arrow, read_all,
 };
 use host::Database;
 
-fn connect(database: &Database) -> SqliteConnection {
+fn connect(database: &Database) -> SqlConnection {
     Sqlite::open(database, "warehouse", Access::Write).unwrap()
 }
 
@@ -20,7 +20,7 @@ fn orders() -> Relation {
 }
 
 /// `marts.orders` with two rows.
-fn with_orders() -> (Database, SqliteConnection) {
+fn with_orders() -> (Database, SqlConnection) {
     let database = Database::new();
     database.setup(
         "CREATE TABLE marts.orders (id INTEGER, day DATE, amount DECIMAL(10, 2));

@@ -51,7 +51,7 @@ pub(super) fn format_time(micros: i64) -> String {
 }
 
 /// `YYYY-MM-DD HH:MM:SS[.ffffff]`.
-pub(super) fn format_timestamp(micros: i64) -> String {
+pub(crate) fn format_timestamp(micros: i64) -> String {
     let date = format_date(micros.div_euclid(MICROS_PER_DAY));
     format!("{date} {}", format_time(micros.rem_euclid(MICROS_PER_DAY)))
 }
@@ -104,7 +104,7 @@ pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
 }
 
 /// Microseconds since 1970-01-01 UTC. `Z`, `+HH:MM`, `-HH:MM`, or UTC where no zone is named.
-pub(super) fn parse_timestamp_utc(text: &str) -> Option<i64> {
+pub(crate) fn parse_timestamp_utc(text: &str) -> Option<i64> {
     if let Some(local) = text.strip_suffix(['Z', 'z']) {
         return parse_timestamp(local);
     }

@@ -17,6 +17,7 @@ mod writer;
 
 pub use arrow_array::{self, RecordBatch};
 pub use arrow_schema;
+pub(crate) use calendar::{format_timestamp, parse_timestamp_utc};
 pub use cells::{batch, rows};
 pub use reader::FrameReader;
 pub use schema::{columns, schema};

@@ -4,9 +4,9 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::state::{Answer, State, squeeze};
 use crate::{
-    Access, Column, Connection, Context, DataType, Dialect, Failure, FileInfo, Files, Level, Loader,
-    MergeStrategy, ProjectContext, Relation, RelationInfo, RelationKind, Rows, Session, Sql, Table,
-    Telemetry, Value, ValueRange, Warehouse,
+    Access, ChangeMark, Column, Connection, Context, DataType, Dialect, Failure, FileInfo, Files, Level,
+    Loader, MergeStrategy, ProjectContext, Relation, RelationInfo, RelationKind, Rows, Session, Snapshot,
+    Sql, Table, Telemetry, Value, ValueRange, Warehouse,
     arrow::{FrameReader, rows},
     codes,
 };
@@ -251,6 +251,11 @@ impl Connection for MemoryConnection {
         Session::execute(self, statement, values)
     }
 
+    fn execute_once(&self, step: &str, statement: &str, values: &[Value]) -> Result<u64, Failure> {
+        let rows = Session::execute(self, statement, values)?;
+        self.commit_once(step).map(|fresh| if fresh { rows } else { 0 })
+    }
+
     fn ensure_schema(&self, schema: &str) -> Result<(), Failure> {
         self.change(&format!("ensure schema {schema}")).map(drop)
     }
@@ -306,6 +311,17 @@ impl Connection for MemoryConnection {
         let ValueRange { column, start, end } = within;
         let what = format!("replace {column} of {relation} with {select}");
         self.state.borrow_mut().count(&what, &[start.clone(), end.clone()])
+    }
+
+    fn snapshot(&self, relation: &Relation, select: &str, how: &Snapshot) -> Result<u64, Failure> {
+        let mark = match &how.mark {
+            ChangeMark::UpdatedAt(column) => format!("updated at {column}"),
+            ChangeMark::Columns(columns) => format!("comparing {}", columns.join(", ")),
+        };
+        let rows =
+            self.change(&format!("snapshot {relation} on {} ({mark}) {select}", how.key.join(", ")))?;
+        self.put(relation, RelationKind::Table, Vec::new());
+        Ok(rows)
     }
 
     fn rename(&self, relation: &Relation, name: &str) -> Result<(), Failure> {

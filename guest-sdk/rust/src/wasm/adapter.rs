@@ -120,6 +120,15 @@ impl w::GuestConnection for GuestConnection {
         Ok(self.0.execute(&statement, &list(values))?)
     }
 
+    fn execute_once(
+        &self,
+        step: String,
+        statement: String,
+        values: Vec<d::Value>,
+    ) -> Result<u64, f::Failure> {
+        Ok(self.0.execute_once(&step, &statement, &list(values))?)
+    }
+
     fn ensure_schema(&self, schema: String) -> Result<(), f::Failure> {
         Ok(self.0.ensure_schema(&schema)?)
     }
@@ -164,6 +173,15 @@ impl w::GuestConnection for GuestConnection {
         within: w::ValueRange,
     ) -> Result<u64, f::Failure> {
         Ok(self.0.replace_range(&relation.into(), &select, &within.into())?)
+    }
+
+    fn snapshot(
+        &self,
+        relation: d::Relation,
+        select: String,
+        how: w::SnapshotSpec,
+    ) -> Result<u64, f::Failure> {
+        Ok(self.0.snapshot(&relation.into(), &select, &how.into())?)
     }
 
     fn rename(&self, relation: d::Relation, name: String) -> Result<(), f::Failure> {

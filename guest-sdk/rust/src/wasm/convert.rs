@@ -162,7 +162,10 @@ macro_rules! warehouse_types {
         const _: () = {
             use $w as w;
 
-            use crate::{Dialect, MergeStrategy, RelationInfo, RelationKind, ValueRange};
+            use crate::{
+                ChangeMark, Dialect, HardDeletes, HistoryNames, MergeStrategy, RelationInfo, RelationKind,
+                Snapshot, ValueRange,
+            };
 
             impl From<w::Dialect> for Dialect {
                 fn from(of: w::Dialect) -> Self {
@@ -223,6 +226,38 @@ macro_rules! warehouse_types {
                         MergeStrategy::DeleteInsert(key) => Self::DeleteInsert(key),
                         MergeStrategy::Merge(key) => Self::Merge(key),
                     }
+                }
+            }
+
+            impl From<w::SnapshotSpec> for Snapshot {
+                fn from(of: w::SnapshotSpec) -> Self {
+                    let mark = match of.mark {
+                        w::ChangeMark::UpdatedAt(column) => ChangeMark::UpdatedAt(column),
+                        w::ChangeMark::Columns(columns) => ChangeMark::Columns(columns),
+                    };
+                    let hard_deletes = match of.hard_deletes {
+                        w::HardDeletes::Ignore => HardDeletes::Ignore,
+                        w::HardDeletes::Invalidate => HardDeletes::Invalidate,
+                    };
+                    let w::HistoryNames { id, valid_from, valid_to, updated_at } = of.names;
+                    let names = HistoryNames { id, valid_from, valid_to, updated_at };
+                    Self { key: of.key, mark, hard_deletes, at: of.at, names }
+                }
+            }
+
+            impl From<Snapshot> for w::SnapshotSpec {
+                fn from(of: Snapshot) -> Self {
+                    let mark = match of.mark {
+                        ChangeMark::UpdatedAt(column) => w::ChangeMark::UpdatedAt(column),
+                        ChangeMark::Columns(columns) => w::ChangeMark::Columns(columns),
+                    };
+                    let hard_deletes = match of.hard_deletes {
+                        HardDeletes::Ignore => w::HardDeletes::Ignore,
+                        HardDeletes::Invalidate => w::HardDeletes::Invalidate,
+                    };
+                    let HistoryNames { id, valid_from, valid_to, updated_at } = of.names;
+                    let names = w::HistoryNames { id, valid_from, valid_to, updated_at };
+                    Self { key: of.key, mark, hard_deletes, at: of.at, names }
                 }
             }
 

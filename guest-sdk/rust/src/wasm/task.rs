@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     Access, Argument, Column, Connection, Context, DataType, Dialect, Failure, FailureKind, Invocation,
-    Loader, MergeStrategy, Outcome, Relation, RelationInfo, Rows, Task, TaskFailure, Value, ValueRange,
-    Warehouse,
+    Loader, MergeStrategy, Outcome, Relation, RelationInfo, Rows, Snapshot, Task, TaskFailure, Value,
+    ValueRange, Warehouse,
 };
 
 warehouse_types!(super::bindings::task::cofferdam::warehouse::warehouse);
@@ -43,6 +43,10 @@ impl Connection for HostConnection {
 
     fn execute(&self, statement: &str, values: &[Value]) -> Result<u64, Failure> {
         Ok(self.0.execute(statement, &copies(values))?)
+    }
+
+    fn execute_once(&self, step: &str, statement: &str, values: &[Value]) -> Result<u64, Failure> {
+        Ok(self.0.execute_once(step, statement, &copies(values))?)
     }
 
     fn ensure_schema(&self, schema: &str) -> Result<(), Failure> {
@@ -79,6 +83,10 @@ impl Connection for HostConnection {
 
     fn replace_range(&self, relation: &Relation, select: &str, within: &ValueRange) -> Result<u64, Failure> {
         Ok(self.0.replace_range(&relation.clone().into(), select, &within.clone().into())?)
+    }
+
+    fn snapshot(&self, relation: &Relation, select: &str, how: &Snapshot) -> Result<u64, Failure> {
+        Ok(self.0.snapshot(&relation.clone().into(), select, &how.clone().into())?)
     }
 
     fn rename(&self, relation: &Relation, name: &str) -> Result<(), Failure> {

@@ -27,8 +27,8 @@ use crate::{
             exports::cofferdam::warehouse::warehouse as theirs,
         },
         task::cofferdam::warehouse::warehouse::{
-            Dialect, Host, HostConnection, HostLoader, HostRows, MergeStrategy, RelationInfo, RelationKind,
-            ValueRange,
+            ChangeMark, Dialect, HardDeletes, HistoryNames, Host, HostConnection, HostLoader, HostRows,
+            MergeStrategy, RelationInfo, RelationKind, SnapshotSpec, ValueRange,
         },
     },
     engine::ADAPTERS_MAX,
@@ -40,6 +40,10 @@ use crate::{
 
 /// Columns of a key.
 const KEY_COLUMNS_MAX: usize = 100;
+/// Columns a snapshot compares.
+const CHECKED_COLUMNS_MAX: usize = 1_000;
+/// Bytes of a step's name: 100 characters.
+const STEP_BYTES_MAX: usize = 400;
 
 /// The adapters an attempt may open, and those it has.
 pub(crate) struct Warehouses {
@@ -212,6 +216,22 @@ impl HostConnection for Room {
         })
     }
 
+    fn execute_once(
+        &mut self,
+        connection: Resource<Connection>,
+        step: String,
+        statement: String,
+        values: Vec<Value>,
+    ) -> Result<Result<u64, Failure>> {
+        let across = self.connection(&connection)?;
+        check!(convert::bounded("the step's name", step.len(), STEP_BYTES_MAX));
+        check!(convert::statement(&statement));
+        check!(convert::wit_values(&values));
+        self.across_or_failure(across, |guest, store, it| {
+            guest.connection().call_execute_once(store, it, &step, &statement, &values)
+        })
+    }
+
     fn ensure_schema(
         &mut self,
         connection: Resource<Connection>,
@@ -343,6 +363,22 @@ impl HostConnection for Room {
         })
     }
 
+    fn snapshot(
+        &mut self,
+        connection: Resource<Connection>,
+        relation: Relation,
+        select: String,
+        how: SnapshotSpec,
+    ) -> Result<Result<u64, Failure>> {
+        let across = self.connection(&connection)?;
+        check!(convert::wit_relation(&relation));
+        check!(convert::statement(&select));
+        let how = check!(snapshot_spec(how));
+        self.across_or_failure(across, |guest, store, it| {
+            guest.connection().call_snapshot(store, it, &relation, &select, &how)
+        })
+    }
+
     fn rename(
         &mut self,
         connection: Resource<Connection>,
@@ -445,15 +481,40 @@ fn relation_info(info: theirs::RelationInfo) -> RelationInfo {
     RelationInfo { relation: info.relation, kind }
 }
 
+/// The columns of a key, each within its limits.
+fn key(columns: Vec<String>, most: usize) -> Result<Vec<String>, Failure> {
+    convert::bounded("the list of columns", columns.len(), most)?;
+    columns.iter().try_for_each(|column| convert::name("a column's name", column))?;
+    Ok(columns)
+}
+
 fn merge_strategy(strategy: MergeStrategy) -> Result<theirs::MergeStrategy, Failure> {
-    let key = |columns: Vec<String>| {
-        convert::bounded("the key", columns.len(), KEY_COLUMNS_MAX)?;
-        columns.iter().try_for_each(|column| convert::name("a column's name", column))?;
-        Ok(columns)
-    };
     Ok(match strategy {
         MergeStrategy::Append => theirs::MergeStrategy::Append,
-        MergeStrategy::DeleteInsert(columns) => theirs::MergeStrategy::DeleteInsert(key(columns)?),
-        MergeStrategy::Merge(columns) => theirs::MergeStrategy::Merge(key(columns)?),
+        MergeStrategy::DeleteInsert(columns) => {
+            theirs::MergeStrategy::DeleteInsert(key(columns, KEY_COLUMNS_MAX)?)
+        }
+        MergeStrategy::Merge(columns) => theirs::MergeStrategy::Merge(key(columns, KEY_COLUMNS_MAX)?),
     })
+}
+
+fn snapshot_spec(how: SnapshotSpec) -> Result<theirs::SnapshotSpec, Failure> {
+    let mark = match how.mark {
+        ChangeMark::UpdatedAt(column) => {
+            convert::name("a column's name", &column)?;
+            theirs::ChangeMark::UpdatedAt(column)
+        }
+        ChangeMark::Columns(columns) => theirs::ChangeMark::Columns(key(columns, CHECKED_COLUMNS_MAX)?),
+    };
+    let hard_deletes = match how.hard_deletes {
+        HardDeletes::Ignore => theirs::HardDeletes::Ignore,
+        HardDeletes::Invalidate => theirs::HardDeletes::Invalidate,
+    };
+    convert::name("the time", &how.at)?;
+    let HistoryNames { id, valid_from, valid_to, updated_at } = how.names;
+    for name in [&id, &valid_from, &valid_to, &updated_at] {
+        convert::name("a column's name", name)?;
+    }
+    let names = theirs::HistoryNames { id, valid_from, valid_to, updated_at };
+    Ok(theirs::SnapshotSpec { key: key(how.key, KEY_COLUMNS_MAX)?, mark, hard_deletes, at: how.at, names })
 }

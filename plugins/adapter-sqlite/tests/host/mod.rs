@@ -17,13 +17,15 @@ use sqlparser::{ast::Statement, dialect::SQLiteDialect, parser::Parser};
 pub(crate) struct Database {
     pub(crate) connection: Rc<Connection>,
     pub(crate) statements: Rc<RefCell<Vec<String>>>,
+    /// The steps that were done once.
+    pub(crate) steps: Rc<RefCell<Vec<String>>>,
 }
 
 impl Database {
     pub(crate) fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("ATTACH ':memory:' AS staging; ATTACH ':memory:' AS marts;").unwrap();
-        Self { connection: Rc::new(connection), statements: Rc::default() }
+        Self { connection: Rc::new(connection), statements: Rc::default(), steps: Rc::default() }
     }
 
     /// Runs statements past the adapter.
@@ -161,6 +163,17 @@ impl Session for Database {
 
     fn commit(&self) -> Result<(), Failure> {
         self.connection.execute_batch("COMMIT").map_err(|error| failed(&error))
+    }
+
+    fn commit_once(&self, step: &str) -> Result<bool, Failure> {
+        // Done by an earlier attempt where the step is known already.
+        if self.steps.borrow().iter().any(|known| known == step) {
+            self.rollback()?;
+            return Ok(false);
+        }
+        self.commit()?;
+        self.steps.borrow_mut().push(step.to_owned());
+        Ok(true)
     }
 
     fn rollback(&self) -> Result<(), Failure> {

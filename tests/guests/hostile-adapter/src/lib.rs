@@ -82,6 +82,10 @@ impl api::GuestConnection for Connection {
         }
     }
 
+    fn execute_once(&self, _: String, _: String, _: Vec<Value>) -> Result<u64, Failure> {
+        no()
+    }
+
     fn render(&self, relation: Relation) -> String {
         relation.name
     }
@@ -123,6 +127,10 @@ impl api::GuestConnection for Connection {
     }
 
     fn replace_range(&self, _: Relation, _: String, _: api::ValueRange) -> Result<u64, Failure> {
+        no()
+    }
+
+    fn snapshot(&self, _: Relation, _: String, _: api::SnapshotSpec) -> Result<u64, Failure> {
         no()
     }
 
