@@ -142,6 +142,8 @@ mod tests {
     #[test]
     fn a_gateway_that_is_right_is_said_to_be_and_one_that_is_not_is_said_why() {
         let folder = tempfile::tempdir().unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(folder.path(), private).unwrap();
         let blocked = folder.path().join("file");
         std::fs::write(&blocked, "").unwrap();
         let text = "default = \"wh\"\n[gateways.wh]\nengine = \"sqlite\"\npath = \"wh.db\"\n\

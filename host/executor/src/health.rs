@@ -4,11 +4,15 @@ use std::{
     fs,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use cofferdam_call::Confinement;
 use cofferdam_ids::Timestamp;
 use serde::Serialize;
+
+/// How long what is said of connections stays.
+const POOLS_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the file says.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -31,6 +35,25 @@ pub struct State {
     pub grants_sha256: String,
     /// What is wrong with the grant files as they are now.
     pub grants_problem: Option<String>,
+    /// Connections to warehouses, as of a second ago or less while attempts run.
+    pub pools: Vec<Pool>,
+}
+
+/// The connections of one gateway's mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pool {
+    /// The gateway.
+    pub gateway: String,
+    /// `read`, `write` or `admin`.
+    pub mode: String,
+    /// Generation of the credential: rises with each rotation.
+    pub generation: u64,
+    /// Lent to attempts.
+    pub in_use: usize,
+    /// Open and waiting for one.
+    pub idle: usize,
+    /// At most so many.
+    pub limit: usize,
 }
 
 /// Keeps the file.
@@ -38,12 +61,13 @@ pub struct State {
 pub struct Health {
     path: PathBuf,
     state: Mutex<State>,
+    pools_at: Mutex<Option<Instant>>,
 }
 
 impl Health {
     /// Writes to `path` from now on.
     pub fn new(path: PathBuf, state: State) -> Self {
-        Self { path, state: Mutex::new(state) }
+        Self { path, state: Mutex::new(state), pools_at: Mutex::default() }
     }
 
     /// The scheduler did or did not answer.
@@ -51,6 +75,23 @@ impl Health {
         let mut state = self.lock();
         if state.scheduler_reached != reached {
             state.scheduler_reached = reached;
+            self.write(&state);
+        }
+    }
+
+    /// Says which connections are held, where it was not said within the last second.
+    pub fn pools(&self, held: impl FnOnce() -> Vec<Pool>) {
+        {
+            let mut at = self.pools_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if at.is_some_and(|at| at.elapsed() < POOLS_PAUSE) {
+                return;
+            }
+            *at = Some(Instant::now());
+        }
+        let pools = held();
+        let mut state = self.lock();
+        if state.pools != pools {
+            state.pools = pools;
             self.write(&state);
         }
     }
@@ -113,7 +154,18 @@ mod tests {
         let health = Health::new(path.clone(), State::default());
         health.reached(true);
         health.update(|s| s.grants_problem = Some("CD0202: a.toml:3".into()));
+        let pool = |idle| Pool {
+            gateway: "wh".into(),
+            mode: "read".into(),
+            generation: 2,
+            in_use: 1,
+            idle,
+            limit: 8,
+        };
+        health.pools(|| vec![pool(3)]);
+        health.pools(|| vec![pool(4)]);
         let text = fs::read_to_string(path).unwrap();
+        assert!(text.contains("\"generation\": 2") && text.contains("\"idle\": 3"), "{text}");
         assert!(text.contains("\"scheduler_reached\": true") && text.contains("a.toml:3"), "{text}");
     }
 }

@@ -18,7 +18,7 @@ use std::{
 use cofferdam_broker::GatewayKeeper;
 use cofferdam_bundle::{PinnedRoot, pin_root};
 use cofferdam_client::{Client, ClientCredentials, TlsOptions};
-use cofferdam_ids::{BootId, Explain as _};
+use cofferdam_ids::{BootId, Explain as _, GatewayName};
 use cofferdam_ledger::{Event, ExecutorStarted, ExecutorStopped, GatewaySwept, Ledger};
 use cofferdam_protocol::api::Enrol;
 use tokio::{
@@ -88,29 +88,30 @@ pub fn gateways(config: &GatewayArgs, owner_tag: &str) -> Result<GatewayKeeper, 
     GatewayKeeper::open(file, env_file, owner_tag).map_err(ExecutorError::below)
 }
 
-/// What is asked of an executor's gateways at its start: nothing of an earlier process may still
-/// run in a warehouse.
+/// Ends what an earlier process of this executor left running in its warehouses. All are asked at
+/// once: one that is away delays the start, but not by the sum of all.
 fn sweep(house: &House) {
-    let (gateways, warnings) = house.gateways.attempt();
-    let first = gateways.warnings().to_vec();
-    for warning in first.into_iter().chain(warnings) {
+    let (gateways, new) = house.gateways.attempt();
+    for warning in gateways.warnings().iter().chain(&new) {
         tracing::warn!("{warning}");
     }
-    for name in gateways.names() {
-        let swept = gateways.get(name).and_then(|driver| driver.sweep());
-        match swept {
-            Ok(sentences) => {
-                for sentence in sentences {
-                    tracing::warn!(gateway = %name, "{sentence}");
-                    let event = GatewaySwept { gateway: name.clone(), what: sentence };
-                    // A ledger that cannot be written stops attempts anyway.
-                    let _ = house.ledger.record(&Event::GatewaySwept(event));
-                }
-            }
-            // The warehouse may be away for now; its attempts will say so.
-            Err(refusal) => tracing::warn!(gateway = %name, code = %refusal.code, "{}", refusal.message),
+    thread::scope(|scope| {
+        for name in gateways.names() {
+            let gateways = &gateways;
+            scope.spawn(move || match gateways.get(name).and_then(|driver| driver.sweep()) {
+                Ok(sentences) => sentences.into_iter().for_each(|what| swept(house, name, what)),
+                // The warehouse may be away for now; its attempts will say so.
+                Err(refusal) => tracing::warn!(gateway = %name, code = %refusal.code, "{}", refusal.message),
+            });
         }
-    }
+    });
+}
+
+fn swept(house: &House, gateway: &GatewayName, what: String) {
+    tracing::warn!(%gateway, "{what}");
+    let event = Event::GatewaySwept(GatewaySwept { gateway: gateway.clone(), what });
+    // A ledger that cannot be written stops attempts anyway.
+    let _ = house.ledger.record(&event);
 }
 
 /// Runs an executor against any scheduler, until `stop` is ready and everything is reported.
@@ -221,6 +222,12 @@ async fn converse(
 ) -> Result<(), ExecutorError> {
     let mut stop = Box::pin(stop);
     record_start(&house, grants.current().digest())?;
+    let swept = Arc::clone(&house);
+    // Before any work of this process, which would look the same in a warehouse.
+    tokio::select! {
+        _ = work.spawn_blocking(move || sweep(&swept)) => {}
+        reason = &mut stop => return record_stop(&house, reason),
+    }
     tokio::select! {
         enrolled = enrol(&house) => enrolled?,
         reason = &mut stop => return record_stop(&house, reason),
@@ -230,9 +237,6 @@ async fn converse(
     let slots = workers::start(&house, &queue, &events)?;
     let (gate, gate_thread) =
         Gate::start(Arc::clone(&house), journal, grants, Arc::clone(&queue), events.clone(), work)?;
-    let sweeper = Arc::clone(&house);
-    // Warehouses may take their time to answer; the work does not wait for them.
-    drop(work_thread("sweep", move || sweep(&sweeper)));
     say_ready(&house);
     let stopping = tokio::spawn(drain(Arc::clone(&house), events.clone(), stop));
     let end = Driver::new(Arc::clone(&house), gate.clone(), events).run(happened).await;
@@ -258,11 +262,6 @@ async fn converse(
 /// What names this executor in warehouses.
 fn owner_tag(executor: &cofferdam_ids::ExecutorId) -> String {
     executor.as_str().trim_start_matches("exec_").chars().take(8).collect()
-}
-
-fn work_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ExecutorError> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
-    thread.map(drop).map_err(|e| ExecutorError::RunnerStart(e.to_string()))
 }
 
 fn end_is_clean(house: &House) -> bool {

@@ -26,6 +26,7 @@ use crate::{
     drive::{Events, Happened},
     error::ExecutorError,
     gate::Admitted,
+    health::Pool,
     house::House,
     objects::{AttemptName, AttemptResult},
     outcome::{Outcome, report},
@@ -150,6 +151,7 @@ fn on_lane(house: &House, job: &Job, log: &MemoryLog) -> (Outcome, Usage, Counts
     let served = serve_lane(&lane.stream, job.attempt.plan(), &mut door);
     let told = house.attempts.ended(lease);
     let counts = door.finish();
+    house.health.pools(|| pools(house));
     let usage = served.end.usage;
     let outcome = match served.usable {
         true => {
@@ -216,6 +218,21 @@ fn gateways(house: &House) -> Gateways {
         tracing::warn!("{warning}");
     }
     gateways
+}
+
+fn pools(house: &House) -> Vec<Pool> {
+    let held = house.gateways.pools().into_iter();
+    let said = held.flat_map(|(gateway, pools)| {
+        pools.into_iter().map(move |pool| Pool {
+            gateway: gateway.to_string(),
+            mode: pool.access.to_string(),
+            generation: pool.generation,
+            in_use: pool.in_use,
+            idle: pool.idle,
+            limit: pool.limit,
+        })
+    });
+    said.collect()
 }
 
 fn ids(order: &Dispatch) -> AttemptIds {

@@ -234,7 +234,12 @@ fn a_result_says_whom_it_spoke_to_what_it_published_and_whether_it_was_stopped()
         result(|r| r.publish = Some(Box::new(PublishFacts { step: "swap".to_owned(), published: false }))),
         result(|r| r.cancel = Some("confirmed".to_owned())),
     ];
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    #3 done, as writer, TLS abababababab, 0 bytes out, 812 µs
+    #3 done, step `swap` published, 0 bytes out, 812 µs
+    #3 done, step `swap` was published before, 0 bytes out, 812 µs
+    #3 done, cancel confirmed, 0 bytes out, 812 µs
+    ");
 }
 
 #[test]

@@ -263,6 +263,11 @@ impl Actor {
         };
         if undo && !connection.is_autocommit() {
             self.ours(connection, "ROLLBACK")?;
+            if committed.is_ok() {
+                // Whoever committed the step before may still run: the fence is this attempt's now.
+                self.ours(connection, "BEGIN IMMEDIATE")?;
+                self.end_fenced(connection, true, Ok(()))?;
+            }
         }
         if connection.is_autocommit() {
             self.transaction = None;
