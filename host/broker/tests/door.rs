@@ -17,7 +17,7 @@ use cofferdam_cap_sql::{
 };
 use cofferdam_grants::{Allowed, Ask, Decision};
 use cofferdam_ids::{Code, GatewayName, GrantId, Sha256Digest};
-use cofferdam_ledger::Event;
+use cofferdam_ledger::{CapResult, Event, PeerFacts, PublishFacts};
 use house::{Disk, House, SIGNED, ask, execute, gateway, granted, open, query, tables};
 
 fn code(result: Result<impl std::fmt::Debug, Refusal>) -> u16 {
@@ -177,7 +177,7 @@ impl SqlDriver for Watching {
 
 impl SqlSession for Watching {
     fn peer(&self) -> Peer {
-        Peer::default()
+        Peer { role: Some("writer".to_owned()), tls: Some("ab".repeat(32)) }
     }
 
     fn query(&mut self, _: &str, _: &[Value]) -> Result<(RowsId, Vec<Column>), Refusal> {
@@ -208,7 +208,7 @@ impl SqlSession for Watching {
     }
 
     fn rollback(&mut self) -> Result<(), Refusal> {
-        Ok(())
+        Err(Refusal::new(FailureKind::Unavailable, Code(316), "cancel not confirmed"))
     }
 
     fn load(&mut self, _: &[String], _: &[Column]) -> Result<(), Refusal> {
@@ -244,6 +244,35 @@ fn the_intent_of_an_effect_is_durable_before_it() {
     let columns = vec![Column { name: "id".to_owned(), data_type: DataType::Int64, nullable: true }];
     let Ok(Reply::Opened(load)) = ask(&mut door, Call::SqlLoad { session, table, columns }) else { panic!() };
     assert_eq!(ask(&mut door, Call::SqlLoadFinish { load }), Ok(Reply::Count(1)));
+}
+
+fn last_result(house: &House) -> CapResult {
+    let results = house.events().into_iter().rev();
+    let mut results = results.filter_map(|event| match event {
+        Event::CapResult(result) => Some(result),
+        _ => None,
+    });
+    results.next().unwrap()
+}
+
+#[test]
+fn the_role_the_certificate_the_step_and_an_unconfirmed_cancel_are_recorded() {
+    let mut house = House::new();
+    let mut gateways = Gateways::default();
+    gateways.insert(gateway(), Arc::new(Watching(house.disk.clone())));
+    house.gateways = Arc::new(gateways);
+    let mut door = house.door();
+    let session = open(&mut door, Access::Write);
+    let peer = PeerFacts { role: Some("writer".to_owned()), tls: Some("ab".repeat(32)) };
+    assert_eq!(last_result(&house).peer, Some(Box::new(peer)));
+
+    ask(&mut door, Call::SqlCommit { session, step: Some("swap".to_owned()) }).unwrap();
+    let publish = PublishFacts { step: "swap".to_owned(), published: true };
+    let result = last_result(&house);
+    assert_eq!((result.publish, result.peer), (Some(Box::new(publish)), None));
+
+    assert_eq!(code(ask(&mut door, Call::SqlRollback { session })), 316);
+    assert_eq!(last_result(&house).cancel.as_deref(), Some("unconfirmed"));
 }
 
 #[test]
@@ -324,6 +353,7 @@ fn a_cancelled_attempt_performs_nothing_more() {
     stopper.join().unwrap();
     assert_eq!(code(execute(&mut door, session, "CREATE TABLE marts.orders (id)")), 412);
     assert_eq!(house.event_names().last().unwrap(), "result Unknown");
+    assert_eq!(last_result(&house).cancel.as_deref(), Some("confirmed"));
 }
 
 #[test]
