@@ -116,7 +116,7 @@ impl Values {
     }
 
     fn kind(&mut self, kind: u8) {
-        if self.count % 8 == 0 {
+        if self.count.is_multiple_of(8) {
             self.nulls.push(0);
         }
         self.types.extend_from_slice(&[kind, 0]);

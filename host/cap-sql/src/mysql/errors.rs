@@ -62,9 +62,11 @@ pub(super) fn refusal(error: &ServerError) -> Refusal {
         }
         1792 => refusals::permission("the session only reads; open one in mode `write`"),
         1836 => refusals::permission("the warehouse only reads at this time"),
-        1317 | 1927 | 1180 => refusals::interrupted("the statement was stopped in the warehouse"),
+        1317 | 1927 | 1180 => {
+            refusals::interrupted("the statement was stopped in the warehouse; cancel confirmed")
+        }
         1969 | 3024 => refusals::interrupted(
-            "the statement took longer than the gateway's `statement_timeout_s`, and the warehouse stopped it",
+            "the statement took longer than the gateway's `statement_timeout_s`; cancel confirmed",
         ),
         1021 | 1114 | 3 | 1026 | 28 | 1878 => {
             refusals::disk_full("the warehouse's disk or tablespace is full")

@@ -254,6 +254,25 @@ fn no_server_is_asked_for_its_key_or_sent_a_password_under_one() {
 }
 
 #[test]
+fn a_full_login_by_caching_sha2_password_is_done_inside_tls_only() {
+    let rogue = Rogue::tls(|talk| {
+        talk.receive().unwrap();
+        talk.send(3, b"\xfecaching_sha2_password\0abcdefghijklmnopqrst\0");
+        assert_eq!(talk.receive().unwrap().len(), 32, "a SHA-256");
+        talk.send(5, &[1, 4]);
+    });
+    let received = Arc::clone(&rogue.received);
+    let driver = gateway_with(rogue.settings, "reader");
+    let opening = std::thread::spawn(move || try_open(&driver, Access::Read).is_err());
+    let until = Instant::now() + Duration::from_secs(5);
+    while !holds(&received.lock().unwrap(), PASSWORD) {
+        assert!(Instant::now() < until, "inside TLS it is sent");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(opening);
+}
+
+#[test]
 fn logins_nobody_knows_and_logins_without_end_are_refused() {
     for plugin in ["mysql_old_password", "sha256_password", "dialog", "parsec", ""] {
         let (refusal, _) = Rogue::tls(move |talk| {
