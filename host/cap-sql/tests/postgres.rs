@@ -1,5 +1,7 @@
 //! Sessions of a real PostgreSQL server: queries, values, transactions.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod pg_house;
 
 use cofferdam_call::{Access, DataType, FailureKind, Value};

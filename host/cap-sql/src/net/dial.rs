@@ -80,7 +80,6 @@ impl Dialer {
                 ));
             }
         }
-        let mut failure = unreachable();
         for address in found {
             match connect(address, wait) {
                 Ok(stream) => {
@@ -88,10 +87,10 @@ impl Dialer {
                     return Ok(stream);
                 }
                 Err(LinkError::Stop(stop)) => return Err(LinkError::Stop(stop).refusal()),
-                Err(other) => failure = other.refusal(),
+                Err(_) => {}
             }
         }
-        Err(failure)
+        Err(unreachable())
     }
 
     /// Speaks TLS from here on: what is read next must be the server's part of the handshake.

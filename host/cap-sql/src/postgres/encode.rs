@@ -258,6 +258,22 @@ fn single(value: f64) -> Option<f32> {
 }
 
 fn numeric_value(source: &Source<'_>, row: usize, out: &mut Vec<u8>) -> Option<()> {
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    let whole = match source {
+        Source::Decimal(v) => u8::try_from(v.scale()).ok().map(|scale| (v.value(row), scale)),
+        Source::Int(v) => Some((v.value(row).into(), 0)),
+        _ => None,
+    };
+    if !whole.is_some_and(|(value, scale)| numeric::write_i128(value, scale, out)) {
+        numeric_from_text(source, row, out)?;
+    }
+    let length = u32::try_from(out.len() - at - 4).ok()?;
+    out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+    Some(())
+}
+
+fn numeric_from_text(source: &Source<'_>, row: usize, out: &mut Vec<u8>) -> Option<()> {
     let text = match source {
         Source::Int(v) => v.value(row).to_string(),
         Source::Decimal(v) => v.value_as_string(row),
@@ -266,8 +282,6 @@ fn numeric_value(source: &Source<'_>, row: usize, out: &mut Vec<u8>) -> Option<(
         Source::Text(v) => v.value(row).trim().to_owned(),
         _ => return None,
     };
-    let at = out.len();
-    out.extend_from_slice(&[0; 4]);
     let sign: u16 = match text.to_ascii_lowercase().as_str() {
         "nan" => 0xC000,
         "inf" | "infinity" | "+infinity" => 0xD000,
@@ -279,8 +293,6 @@ fn numeric_value(source: &Source<'_>, row: usize, out: &mut Vec<u8>) -> Option<(
         let [high, low] = sign.to_be_bytes();
         out.extend_from_slice(&[0, 0, 0, 0, high, low, 0, 0]);
     }
-    let length = u32::try_from(out.len() - at - 4).ok()?;
-    out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     Some(())
 }
 

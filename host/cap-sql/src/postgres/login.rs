@@ -238,7 +238,7 @@ fn scram(
         // With TLS the server is told that we could have: one that can too notices that its
         // offer was taken away.
         let could = wire.link.is_tls();
-        let binding = if could { ChannelBinding::unsupported() } else { ChannelBinding::unrequested() };
+        let binding = if could { ChannelBinding::unrequested() } else { ChannelBinding::unsupported() };
         (SCRAM_SHA_256, binding)
     } else {
         return Err(refusals::login("the server offers no way to log in that is known here"));

@@ -17,6 +17,7 @@ mod numeric;
 mod params;
 mod preflight;
 mod rows;
+mod running;
 mod session;
 mod statement;
 mod stop;

@@ -56,7 +56,11 @@ pub(super) fn to_i128(bytes: &[u8], scale: u8) -> Option<i128> {
         let small = fold_small(digits)?;
         i128::from(shifted_small(small, shift)?)
     } else {
-        shifted(fold(digits)?, shift)?
+        match fold(digits).and_then(|value| shifted(value, shift)) {
+            Some(value) => value,
+            // The zeros behind the last digit of a group of four may be what does not fit.
+            None => return to_i256(bytes, scale)?.to_i128(),
+        }
     };
     Some(if negative { -value } else { value })
 }
@@ -107,22 +111,68 @@ fn shifted(value: i128, shift: i32) -> Option<i128> {
 pub(super) fn to_i256(bytes: &[u8], scale: u8) -> Option<i256> {
     let Parts { digits, weight, negative } = parts(bytes)?;
     let count = i32::try_from(digits.len() / 2).ok()?;
-    let base = i256::from_i128(10_000);
-    let mut value = i256::ZERO;
-    for pair in digits.chunks_exact(2) {
-        value = value.checked_mul(base)?.checked_add(i256::from_i128(i128::from(digit(pair)?)))?;
-    }
     let shift = 4 * (weight + 1 - count) + i32::from(scale);
-    if value == i256::ZERO {
-        return Some(value);
-    }
-    let power = i256::from_i128(10).checked_pow(shift.unsigned_abs());
-    let value = match (shift >= 0, power) {
-        (true, power) => value.checked_mul(power?)?,
-        (false, Some(power)) if value.checked_rem(power)? == i256::ZERO => value.checked_div(power)?,
-        (false, _) => return None,
+    let mut groups = digits.chunks_exact(2);
+    let mut value = i256::ZERO;
+    let add = |value: i256, power: u64, digit: u64| {
+        value.checked_mul(i256::from_i128(power.into()))?.checked_add(i256::from_i128(digit.into()))
     };
+    // Of the last group only the digits before the point's new place are taken: the zeros behind
+    // them may be what does not fit.
+    let last = if shift < 0 { groups.next_back() } else { None };
+    for pair in groups {
+        value = add(value, 10_000, digit(pair)?.into())?;
+    }
+    if let Some(last) = last {
+        let last = u64::from(digit(last)?);
+        let cut = TENS[shift.unsigned_abs().min(4) as usize];
+        if shift < -4 || last % cut != 0 {
+            return None;
+        }
+        value = add(value, 10_000 / cut, last / cut)?;
+    } else if shift > 0 && value != i256::ZERO {
+        value = value.checked_mul(i256::from_i128(10).checked_pow(shift.unsigned_abs())?)?;
+    }
     if negative { value.checked_neg() } else { Some(value) }
+}
+
+/// Appends the wire's form of a decimal without its point; false where it is too large for that.
+pub(super) fn write_i128(value: i128, scale: u8, out: &mut Vec<u8>) -> bool {
+    // Whole groups of four behind the point.
+    let pad = (4 - scale % 4) % 4;
+    let Some(mut rest) = value.unsigned_abs().checked_mul(u128::from(TENS[usize::from(pad)])) else {
+        return false;
+    };
+    let mut groups = [0_u16; 10];
+    let mut first = groups.len();
+    while rest > 0 {
+        first -= 1;
+        // The remainder of 10,000 fits; most values need no division of 128 bits.
+        #[allow(clippy::cast_possible_truncation, reason = "checked, or a remainder of 10,000")]
+        if let Ok(small) = u64::try_from(rest) {
+            groups[first] = (small % 10_000) as u16;
+            rest = u128::from(small / 10_000);
+        } else {
+            groups[first] = (rest % 10_000) as u16;
+            rest /= 10_000;
+        }
+    }
+    let behind = i16::from(scale.div_ceil(4));
+    let digits = &groups[first..];
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "at most ten groups")]
+    let weight = if digits.is_empty() { 0 } else { digits.len() as i16 - behind - 1 };
+    let zeros = digits.iter().rev().take_while(|group| **group == 0).count();
+    let digits = &digits[..digits.len() - zeros];
+    #[allow(clippy::cast_possible_truncation, reason = "at most ten groups")]
+    let count = digits.len() as u16;
+    let sign = if value < 0 { NEGATIVE } else { 0 };
+    for part in [count, weight.cast_unsigned(), sign, u16::from(scale)] {
+        out.extend_from_slice(&part.to_be_bytes());
+    }
+    for group in digits {
+        out.extend_from_slice(&group.to_be_bytes());
+    }
+    true
 }
 
 /// Appends the wire's form of a plain decimal text such as `-12.50`; false where it is none.
@@ -138,7 +188,7 @@ pub(super) fn write_text(text: &str, out: &mut Vec<u8>) -> bool {
         None => (digits, &[][..]),
     };
     let is_number = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
-    let short = whole.len() <= 20_000 && fraction.len() <= 16_000;
+    let short = whole.len() <= 131_072 && fraction.len() <= 16_383;
     if whole.len() + fraction.len() == 0 || !is_number(whole) || !is_number(fraction) || !short {
         return false;
     }
@@ -228,6 +278,10 @@ mod tests {
             let bytes = wire(&format!("{sign}{whole}.{fraction}"));
             prop_assert_eq!(to_i128(&bytes, scale), Some(value));
             prop_assert_eq!(to_i256(&bytes, scale), Some(i256::from_i128(value)));
+            let mut direct = Vec::new();
+            if write_i128(value, scale, &mut direct) {
+                prop_assert_eq!(direct, wire(&format!("{sign}{whole}{}{fraction}", if scale > 0 { "." } else { "" })));
+            }
         }
 
         #[test]
