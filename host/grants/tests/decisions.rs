@@ -404,3 +404,133 @@ fn a_task_nobody_granted_is_explained() {
       fix: write a grant for `model.shop.orders`, or do not run it here
     ");
 }
+
+/// Decides on a statement of a server, whose sessions' default schema is `marts`.
+fn on_server(admission: &Admission, dialect: Dialect, sql: &str, access: Access, signed: bool) -> u16 {
+    let gateway: GatewayName = "wh".parse().unwrap();
+    let session = SessionFacts { gateway: &gateway, access, dialect, default_schema: "marts" };
+    let call = Call::SqlExecute { session: Handle(1), statement: sql.into(), values: vec![] };
+    let reading = read_statement(sql, dialect, "marts");
+    let ask = Ask {
+        call: &call,
+        session: Some(&session),
+        reading: Some(&reading),
+        rows_out: 0,
+        signed_statement: signed,
+    };
+    code(admission.decide(&ask))
+}
+
+#[test]
+fn a_server_s_statements_are_held_to_the_same_grants() {
+    let admission = admission();
+    for dialect in [Dialect::Postgres, Dialect::Mysql] {
+        for (expected, sql) in [
+            (0, "select * from raw.orders"),
+            (0, "insert into orders select * from raw.orders"),
+            (0, "select table_name from information_schema.tables"),
+            (0, "drop table marts.orders"),
+            (222, "select * from hr.salaries"),
+            (222, "select * from items"),
+            (222, "with orders as (select * from hr.salaries) select * from orders"),
+            (224, "insert into raw.orders select 1"),
+            (224, "alter table orders rename to items"),
+            (230, "select 1; drop table marts.orders"),
+            (231, "select * from raw.orders for update"),
+            (232, "select lo_import('x'), load_file('x')"),
+            (233, "delete from cofferdam.fence"),
+            (235, "drop schema marts"),
+        ] {
+            assert_eq!(
+                on_server(&admission, dialect, sql, Access::Write, false),
+                expected,
+                "{dialect:?} {sql}"
+            );
+        }
+        let insert = "insert into marts.orders select 1";
+        assert_eq!(on_server(&admission, dialect, insert, Access::Read, false), 223);
+    }
+    let delete = "with gone as (delete from marts.orders returning *) select * from gone";
+    assert_eq!(on_server(&admission, Dialect::Postgres, delete, Access::Read, false), 223);
+    let hidden = "select 1 from raw.orders /*! , hr.salaries */";
+    assert_eq!(on_server(&admission, Dialect::Mysql, hidden, Access::Read, false), 234);
+    let cast = "select 'hr.salaries'::regclass";
+    assert_eq!(on_server(&admission, Dialect::Postgres, cast, Access::Read, false), 236);
+}
+
+#[test]
+fn a_server_s_names_are_held_letter_for_letter() {
+    let admission = admission();
+    assert_eq!(on_server(&admission, Dialect::Postgres, "select * from RAW.a", Access::Read, false), 0);
+    assert_eq!(on_server(&admission, Dialect::Postgres, "select * from \"RAW\".a", Access::Read, false), 222);
+    assert_eq!(on_server(&admission, Dialect::Mysql, "select * from raw.a", Access::Read, false), 0);
+    assert_eq!(on_server(&admission, Dialect::Mysql, "select * from RAW.a", Access::Read, false), 222);
+}
+
+#[test]
+fn a_schema_is_an_admin_s_and_only_where_all_of_it_is_granted() {
+    let with = |writes: &str| {
+        let text = grant_text().replace("mode = \"write\"", "mode = \"admin\"").replace("marts.*", writes);
+        let asked = sql(SqlMode::Admin, &[], &[writes]);
+        admit_as(&set(&[text]), |_, requests, _, _| *requests = vec![asked]).unwrap()
+    };
+    for dialect in [Dialect::Postgres, Dialect::Mysql] {
+        for (expected, writes) in [(0, "stage.*"), (224, "stage.orders*"), (224, "marts.*")] {
+            let admission = with(writes);
+            assert_eq!(on_server(&admission, dialect, "create schema stage", Access::Admin, false), expected);
+            assert_eq!(on_server(&admission, dialect, "create schema stage", Access::Write, false), 235);
+        }
+    }
+}
+
+#[test]
+fn the_rules_on_statements_hold_for_every_dialect() {
+    let with = |rule: &str| {
+        let text =
+            grant_text().replace("mode = \"write\"", &format!("mode = \"write\"\nstatements = \"{rule}\""));
+        admit_as(&set(&[text]), |_, _, _, _| {}).unwrap()
+    };
+    let (signed_only, any, parsed) = (with("signed-only"), with("any"), with("parsed"));
+    for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql] {
+        let on = |admission, sql, signed| on_server(admission, dialect, sql, Access::Write, signed);
+        let (granted, not_granted, not_read) = ("select * from raw.a", "select * from hr.a", "vacuum full");
+        assert_eq!((on(&signed_only, granted, true), on(&signed_only, granted, false)), (0, 225));
+        assert_eq!(
+            (on(&signed_only, not_granted, true), on(&signed_only, not_read, true) >= 220),
+            (222, true)
+        );
+        assert_eq!((on(&parsed, granted, false), on(&parsed, not_granted, true)), (0, 222));
+        assert_eq!((on(&any, not_granted, false), on(&any, not_read, false)), (0, 0));
+    }
+}
+
+#[test]
+fn a_server_s_loads_go_where_writes_may() {
+    let (admission, gateway): (_, GatewayName) = (admission(), "wh".parse().unwrap());
+    for dialect in [Dialect::Postgres, Dialect::Mysql] {
+        let session =
+            SessionFacts { gateway: &gateway, access: Access::Write, dialect, default_schema: "marts" };
+        let load = |parts: &[&str]| {
+            let table = parts.iter().map(|p| (*p).to_owned()).collect();
+            let call = Call::SqlLoad { session: Handle(1), table, columns: vec![] };
+            let ask = Ask {
+                call: &call,
+                session: Some(&session),
+                reading: None,
+                rows_out: 0,
+                signed_statement: false,
+            };
+            code(admission.decide(&ask))
+        };
+        assert_eq!((load(&["orders"]), load(&["marts", "orders"])), (0, 0));
+        for parts in [
+            &["MARTS", "orders"][..],
+            &["Orders"],
+            &["cofferdam", "fence"],
+            &["mysql", "user"],
+            &["a", "b", "c"],
+        ] {
+            assert_eq!(load(parts), 224, "{parts:?}");
+        }
+    }
+}

@@ -6,6 +6,8 @@
     reason = "shared by tests that each use a part, and fail by panicking"
 )]
 
+pub(crate) mod changed;
+
 use cofferdam_grants::{Dialect, Reading};
 
 /// The session's default schema in every case.

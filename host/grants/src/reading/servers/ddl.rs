@@ -121,7 +121,7 @@ fn create_table(walk: &mut Walk<'_>, create: &CreateTable) -> Found<Kind> {
         .on_commit(create.on_commit)
         .partition_by(create.partition_by.clone())
         .table_options(create.table_options.clone())
-        .with_data(create.with_data.clone())
+        .with_data(create.with_data)
         .build();
     only(known == *create, "CREATE TABLE")?;
     options(walk, &create.table_options)?;
