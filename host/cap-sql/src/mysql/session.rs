@@ -33,6 +33,9 @@ use crate::{
 /// The server stops a statement by itself; so much later it is stopped from here.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long undoing a transaction may take whose failure nobody waits for.
+const UNDO: Duration = Duration::from_secs(30);
+
 /// A transaction that is open.
 #[derive(Default)]
 struct Transaction {
@@ -105,9 +108,10 @@ impl Session {
     fn failed(&mut self, problem: Problem) -> Refusal {
         match problem {
             Problem::Server(error) => {
-                if error.code == errors::DEADLOCK {
-                    // The server has undone all of it.
-                    self.transaction = None;
+                if error.code == errors::DEADLOCK && self.transaction.take().is_some() {
+                    // Where rows stood in the way the server has undone all of it; where relations
+                    // did, only the statement.
+                    self.surely_undo();
                 }
                 if error.code == errors::NO_TABLE {
                     self.pool.connector().fence_seen.store(false, Ordering::Relaxed);
@@ -207,6 +211,17 @@ impl Session {
         self.ours("ROLLBACK").map(drop)
     }
 
+    /// Leaves no transaction open in the server: the next one begun would commit it.
+    fn surely_undo(&mut self) {
+        let forever = CancelToken::default();
+        let wait = Wait::at_most(&forever, UNDO);
+        if let Ok(held) = self.held()
+            && held.client.ours("ROLLBACK", &wait).is_err()
+        {
+            held.client.close();
+        }
+    }
+
     fn ready_fence(&mut self) -> Result<(), Refusal> {
         let pool = Arc::clone(&self.pool);
         let seen = &pool.connector().fence_seen;
@@ -286,6 +301,7 @@ impl Session {
             }
             Outcome::Done(_) => {
                 self.transaction = None;
+                self.surely_undo();
                 Err(refusals::walled("the statement began or ended a transaction by itself"))
             }
             Outcome::Rows(_) => {

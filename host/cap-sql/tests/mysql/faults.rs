@@ -1,12 +1,14 @@
 //! Cancel, time-outs, deadlocks, servers that go away.
 
 use std::{
+    io::Read as _,
+    net::{TcpListener, TcpStream},
     sync::{Arc, Barrier},
     time::{Duration, Instant},
 };
 
 use cofferdam_call::{Access, FailureKind, Refusal};
-use cofferdam_cap_sql::{CancelToken, Holder, SqlDriver as _};
+use cofferdam_cap_sql::{Address, CancelToken, Holder, SqlDriver as _, TlsMode};
 use cofferdam_ids::Code;
 use cofferdam_servers::MariaDb;
 
@@ -121,6 +123,35 @@ fn a_deadlock_ends_one_transaction_and_says_that_it_may_be_tried_again() {
 }
 
 #[test]
+fn a_deadlock_over_relations_leaves_nothing_open_that_a_later_begin_would_commit() {
+    let mut setup = writer();
+    run(&mut setup, "CREATE TABLE dead_a (n INT)");
+    run(&mut setup, "CREATE TABLE dead_b (n INT)");
+    run(&mut setup, "CREATE TABLE dead_free (n INT)");
+    let mut one_of_two = writer();
+    one_of_two.begin().unwrap();
+    run(&mut one_of_two, "INSERT INTO dead_a VALUES (1)");
+    std::thread::scope(|scope| {
+        // Takes `dead_b` and waits for `dead_a`, which the transaction holds.
+        let swap = scope.spawn(|| {
+            let mut other = writer();
+            other.execute("RENAME TABLE dead_b TO dead_x, dead_a TO dead_b, dead_x TO dead_a", &[])
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let refusal = one_of_two.execute("INSERT INTO dead_b VALUES (1)", &[]);
+        if let Err(refusal) = refusal {
+            assert_eq!(refusal.kind, FailureKind::Transient, "{refusal}");
+            // What is begun next commits nothing of it.
+            run(&mut one_of_two, "INSERT INTO dead_free VALUES (1)");
+        } else {
+            one_of_two.rollback().unwrap();
+        }
+        swap.join().unwrap().unwrap();
+    });
+    assert_eq!(one(&mut setup, "SELECT (SELECT COUNT(*) FROM dead_a) + (SELECT COUNT(*) FROM dead_b)"), "0");
+}
+
+#[test]
 fn failures_have_their_cases_and_hold_no_values() {
     let mut session = writer();
     run(
@@ -207,4 +238,70 @@ fn statements_an_earlier_process_left_are_swept_and_no_others() {
     assert_eq!(running("left_behind"), "1");
     assert!(mine.join().unwrap().is_err());
     assert!(other.join().unwrap().is_ok());
+}
+
+#[test]
+fn a_full_warehouse_is_said_to_be_full() {
+    let mut session = writer();
+    run(&mut session, "CREATE TABLE small (text CHAR(255)) ENGINE = MEMORY");
+    let refusal = refused(&mut session, "INSERT INTO small SELECT 'x' FROM seq_1_to_1000000");
+    assert_eq!((refusal.kind, refusal.code), (FailureKind::Unavailable, Code(332)), "{refusal}");
+}
+
+/// Stands between the driver and the server; what its first connection gets of the server's bytes
+/// ends after `passed`, and then it is cut, or kept and silent.
+fn proxy(passed: usize, cut: bool) -> cofferdam_cap_sql::ServerSettings {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut through = settings(server());
+    through.tls.mode = TlsMode::Off;
+    through.address =
+        Address::Tcp { host: "localhost".to_owned(), port: listener.local_addr().unwrap().port() };
+    std::thread::spawn(move || {
+        for (n, client) in listener.incoming().map_while(Result::ok).enumerate() {
+            let real = TcpStream::connect(("127.0.0.1", server().port())).unwrap();
+            let (mut up, mut to_real) = (client.try_clone().unwrap(), real.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut up, &mut to_real);
+                let _ = to_real.shutdown(std::net::Shutdown::Both);
+            });
+            std::thread::spawn(move || {
+                let limit = if n == 0 { passed as u64 } else { u64::MAX };
+                let (mut from, mut to) = ((&real).take(limit), &client);
+                let _ = std::io::copy(&mut from, &mut to);
+                if n > 0 || cut {
+                    let _ = client.shutdown(std::net::Shutdown::Both);
+                }
+            });
+        }
+    });
+    through
+}
+
+#[test]
+fn a_connection_cut_in_the_middle_of_rows_is_said_to_be_broken() {
+    for passed in [5_000, 40_000, 900_000] {
+        let driver = gateway_with(proxy(passed, true), "plain");
+        let mut session = try_open(&driver, Access::Read).unwrap();
+        let refusal =
+            crate::house::try_query(&mut session, "SELECT seq, REPEAT('x', 100) FROM seq_1_to_100000");
+        assert_eq!(refusal.unwrap_err().code, Code(306), "after {passed} bytes");
+        assert_eq!(refused(&mut session, "INSERT INTO x VALUES (1)").kind, FailureKind::Unavailable);
+        drop(session);
+        let mut again = try_open(&driver, Access::Read).unwrap();
+        assert_eq!(one(&mut again, "SELECT 1"), "1");
+    }
+}
+
+#[test]
+fn a_connection_that_falls_silent_is_given_up_and_its_statement_ended() {
+    let mut silent = proxy(40_000, false);
+    silent.statement_timeout = Duration::from_secs(1);
+    let mut session = try_open(&gateway_with(silent, "plain"), Access::Read).unwrap();
+    let text = "SELECT seq, REPEAT('x', 100) AS canary_silent FROM seq_1_to_1000000000";
+    let refusal = crate::house::try_query(&mut session, text).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "CD0308: the statement was stopped: it took longer than the gateway's `statement_timeout_s`; cancel confirmed"
+    );
+    assert_eq!(running("canary_silent"), "0");
 }
