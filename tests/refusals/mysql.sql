@@ -616,3 +616,11 @@ select * from f(1) t
 # JSON in FROM is read
 select j.x from raw.a, json_table(a.d, '$[*]' columns (x int path '$.x')) j
 => select reads raw.a
+
+# END is a name, and ends nothing
+select x end from raw.secret
+=> refused CD0220
+
+# what stands behind END is read
+select case when x then 1 end, y from raw.a
+=> select reads raw.a

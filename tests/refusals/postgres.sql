@@ -917,3 +917,11 @@ select make_interval(days => (select n from raw.b)) from raw.a
 # slices are read
 select a[1:(select n from raw.b)] from raw.a
 => select reads raw.a, raw.b
+
+# END ends no statement
+select x end from raw.secret
+=> refused CD0220
+
+# what stands behind END is read
+select case when x > 1 then 1 end, y from raw.a
+=> select reads raw.a

@@ -10,6 +10,7 @@ use sqlparser::{
     },
     dialect::SQLiteDialect,
     parser::Parser,
+    tokenizer::Token,
 };
 
 use super::{
@@ -44,13 +45,24 @@ pub(super) fn read(sql: &str, default_schema: &str) -> Found<Reading> {
 }
 
 fn parse(tokens: Tokens, default_schema: &str) -> Found<Reading> {
-    let statements = Parser::new(&SQLiteDialect {})
-        .with_tokens_with_locations(tokens.tokens)
-        .parse_statements()
-        .map_err(|e| ReadingProblem::Unreadable(e.to_string()))?;
-    let [statement] = &statements[..] else {
-        return Err(ReadingProblem::Count(statements.len()));
-    };
+    let unreadable = |why: String| ReadingProblem::Unreadable(why);
+    let mut parser = Parser::new(&SQLiteDialect {}).with_tokens_with_locations(tokens.tokens);
+    while parser.consume_token(&Token::SemiColon) {}
+    if parser.peek_token_ref().token == Token::EOF {
+        return Err(ReadingProblem::Count(0));
+    }
+    let statement = &parser.parse_statement().map_err(|e| unreadable(e.to_string()))?;
+    let ended = parser.consume_token(&Token::SemiColon);
+    while parser.consume_token(&Token::SemiColon) {}
+    // The parser's own way to read all of a text stops at the word END and drops what follows.
+    let next = parser.next_token().token;
+    if next != Token::EOF {
+        return Err(if ended {
+            ReadingProblem::Count(2)
+        } else {
+            unreadable(format!("`{}` stands behind its end", next.to_string().escape_debug()))
+        });
+    }
     // `WITH … INSERT` is parsed as a query whose body is the statement.
     let inner = match statement {
         Statement::Query(query) => match &*query.body {

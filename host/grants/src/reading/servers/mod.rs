@@ -75,12 +75,17 @@ fn parse(tokens: Vec<TokenWithSpan>, names: Names<'_>) -> Found<Reading> {
         Dialect::Mysql => &MySqlDialect {},
         _ => &PostgreSqlDialect {},
     };
-    let statements = match Parser::new(dialect).with_tokens_with_locations(tokens).parse_statements() {
-        Ok(statements) => statements,
+    let mut parser = Parser::new(dialect).with_tokens_with_locations(tokens);
+    let statement = match parser.parse_statement() {
+        Ok(statement) => statement,
         Err(error) => return unreadable(&error.to_string()),
     };
-    let [statement] = &statements[..] else { return Err(ReadingProblem::Count(statements.len())) };
-    read_tree(statement, names, &expected)
+    // The parser's own way to read all of a text stops at the word END and drops what follows.
+    let next = parser.next_token().token;
+    if next != Token::EOF {
+        return unreadable(&format!("`{}` stands behind its end", next.to_string().escape_debug()));
+    }
+    read_tree(&statement, names, &expected)
 }
 
 fn read_tree(statement: &Statement, names: Names<'_>, expected: &walk::Counts) -> Found<Reading> {
