@@ -33,6 +33,7 @@ const POSTGRES_CATALOG: &[&str] = &[
     "pg_partitioned_table",
     "pg_proc",
     "pg_range",
+    "pg_rewrite",
     "pg_roles",
     "pg_sequence",
     "pg_sequences",

@@ -1,0 +1,130 @@
+//! Every adapter passes the conformance kit on its real engine, and every mutant of one is caught.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+mod direct;
+
+use std::{sync::Arc, time::Duration};
+
+use cofferdam_adapter_mysql::Mysql;
+use cofferdam_adapter_postgres::Postgres;
+use cofferdam_adapter_sqlite::Sqlite;
+use cofferdam_cap_sql::{
+    Address, Allowances, Credential, OneKey, Place, Pool, PostgresConnect, ServerSettings, SqlDriver,
+    SqliteSettings, TlsMode, TlsSettings,
+};
+use cofferdam_guest_mutant_adapter::{Mistake, Mutants};
+use cofferdam_sdk::Adapter;
+use cofferdam_vault::{Secret, Vault};
+
+/// A SQLite gateway with the schema `lab`, in a folder that goes with it.
+fn sqlite() -> (tempfile::TempDir, Arc<dyn SqlDriver>) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings {
+        place: Place::Known(folder.path().join("wh.db")),
+        schemas: vec!["lab".to_owned()],
+    };
+    let driver = cofferdam_cap_sql::Sqlite::new(settings, Vault::default()).unwrap();
+    (folder, Arc::new(driver))
+}
+
+/// A server on this machine.
+fn settings(port: u16, ca: std::path::PathBuf, database: &str) -> ServerSettings {
+    ServerSettings {
+        address: Address::Tcp { host: "localhost".to_owned(), port },
+        database: database.to_owned(),
+        schema: "lab".to_owned(),
+        tls: TlsSettings { mode: TlsMode::VerifyFull, ca: Some(ca) },
+        allow: Allowances::default(),
+        connections: 4,
+        statement_timeout: Duration::from_secs(60),
+        lock_timeout: Duration::from_secs(5),
+        owner_tag: "0123abcd".to_owned(),
+        fence_schema: "cofferdam".to_owned(),
+    }
+}
+
+/// One credential for both modes, so that it is the session that holds a reader back.
+fn key(password: String) -> Arc<OneKey> {
+    let password = Some(Secret::new(password.into_bytes()));
+    Arc::new(OneKey::new(Credential { user: "writer".to_owned(), password }))
+}
+
+fn postgres() -> (cofferdam_servers::Postgres, Arc<dyn SqlDriver>) {
+    let server = cofferdam_servers::Postgres::start();
+    server.psql("CREATE SCHEMA lab AUTHORIZATION writer; CREATE SCHEMA cofferdam AUTHORIZATION writer");
+    let settings = settings(server.port(), server.ca_file(), cofferdam_servers::DATABASE);
+    let pool = Pool::new(PostgresConnect::new(settings), 4);
+    let key = key(cofferdam_servers::Postgres::password("writer"));
+    (server, Arc::new(cofferdam_cap_sql::Postgres::new(pool, key)))
+}
+
+fn mariadb() -> (cofferdam_servers::MariaDb, Arc<dyn SqlDriver>) {
+    let server = cofferdam_servers::MariaDb::start();
+    server.sql(
+        "CREATE DATABASE lab; CREATE DATABASE cofferdam; GRANT ALL ON lab.* TO writer; \
+         GRANT ALL ON cofferdam.* TO writer",
+    );
+    let settings = settings(server.port(), server.ca_file(), "lab");
+    let key = key(cofferdam_servers::MariaDb::password("writer"));
+    (server, Arc::new(cofferdam_cap_sql::Mysql::new(settings, key)))
+}
+
+/// The kit's summary, and the lines that are more than `ok`.
+fn told<A: Adapter>(driver: Arc<dyn SqlDriver>) -> String {
+    let (lines, done) = direct::conformance::<A>(driver, "wh", "lab");
+    let mut told: Vec<_> = lines.into_iter().filter(|line| !line.starts_with("ok ")).collect();
+    if let Err(failure) = done
+        && failure.code != "CD0984"
+    {
+        told.push(failure.to_string());
+    }
+    told.join("\n")
+}
+
+#[test]
+fn the_sqlite_adapter_conforms() {
+    let (_folder, driver) = sqlite();
+    insta::assert_snapshot!(told::<Sqlite>(driver), @"");
+}
+
+#[test]
+fn the_postgresql_adapter_conforms() {
+    let (_server, driver) = postgres();
+    insta::assert_snapshot!(told::<Postgres>(driver), @"");
+}
+
+#[test]
+fn the_mysql_adapter_conforms_on_mariadb() {
+    let (_server, driver) = mariadb();
+    insta::assert_snapshot!(told::<Mysql>(driver), @"");
+}
+
+/// Each mistake, and the checks that must fail for it.
+const CAUGHT: [(Mistake, &[&str]); 8] = [
+    (Mistake::WrongType, &["catalog/columns-are-described-in-their-order"]),
+    (Mistake::LostNull, &["types/text"]),
+    (Mistake::DropFirst, &["swap/a-failing-select-leaves-the-old-table", "swap/a-reader-never-misses-the-table"]),
+    (Mistake::Deaf, &["errors/a-wrong-statement-is-invalid", "errors/a-failed-statement-changes-nothing"]),
+    (Mistake::AppendTwice, &["insert/an-append-adds-each-row-once"]),
+    (Mistake::EarlyLoad, &["load/an-abandoned-load-leaves-nothing"]),
+    (Mistake::CarelessQuotes, &["names/names-cannot-leave-their-quotes"]),
+    (Mistake::Forgetful, &["history/changes-are-seen-by-comparing"]),
+];
+
+#[test]
+fn every_mutant_is_caught_by_the_check_that_is_meant_for_it() {
+    let mut missed = Vec::new();
+    for (gateway, mistake) in Mistake::ALL {
+        let (_folder, driver) = sqlite();
+        let (lines, done) = direct::conformance::<Mutants>(driver, gateway, "lab");
+        let (_, checks) = CAUGHT.iter().find(|(of, _)| *of == mistake).unwrap();
+        for check in *checks {
+            if !lines.iter().any(|line| line.starts_with("FAILED") && line.contains(check)) {
+                missed.push(format!("{gateway}: {check}: {done:?}"));
+            }
+        }
+        assert_eq!(done.map_err(|failure| failure.code), Err("CD0984".to_owned()), "{gateway}");
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
