@@ -119,8 +119,9 @@ pub(crate) fn is_more_than_affinity(data_type: &DataType) -> bool {
         | DataType::Time
         | DataType::Timestamp
         | DataType::TimestampUtc
+        | DataType::Bytes
         | DataType::Json => true,
-        DataType::Int64 | DataType::Float64 | DataType::Text | DataType::Bytes | DataType::Other(_) => false,
+        DataType::Int64 | DataType::Float64 | DataType::Text | DataType::Other(_) => false,
     }
 }
 

@@ -15,7 +15,9 @@ const OURS: &str = "conformance_";
 const ROWS: u64 = 100_000;
 
 /// A gateway under test.
-pub(crate) struct Bench {
+pub(crate) struct Bench<'a> {
+    cx: Context<'a>,
+    gateway: String,
     /// Writes.
     pub(crate) writer: Box<dyn Connection>,
     /// Reads, in a session of its own.
@@ -29,9 +31,9 @@ pub(crate) struct Bench {
 /// A row of small values, as they are written in a check.
 pub(crate) type Row = Vec<Value>;
 
-impl Bench {
+impl<'a> Bench<'a> {
     /// Opens the gateway twice.
-    pub(crate) fn open(cx: &Context<'_>, invocation: &Invocation) -> Result<Self, TaskFailure> {
+    pub(crate) fn open(cx: &Context<'a>, invocation: &Invocation) -> Result<Self, TaskFailure> {
         let schema: String = invocation.required_setting("schema")?;
         let rows = invocation.setting("rows")?.unwrap_or(ROWS);
         let gateway = invocation.required_gateway()?;
@@ -39,7 +41,7 @@ impl Bench {
         let reader = cx.warehouse.open(gateway, Access::Read)?;
         let dialect = writer.dialect();
         writer.ensure_schema(&schema)?;
-        Ok(Self { writer, reader, rows, schema, dialect })
+        Ok(Self { cx: *cx, gateway: gateway.to_owned(), writer, reader, rows, schema, dialect })
     }
 
     pub(crate) fn dialect(&self) -> &Dialect {
@@ -47,7 +49,19 @@ impl Bench {
     }
 
     /// Runs a check on an empty bench, and looks at what it left.
-    pub(crate) fn run(&self, check: fn(&Self) -> Checked) -> Found {
+    pub(crate) fn run(&mut self, check: fn(&Bench<'_>) -> Checked) -> Found {
+        let found = self.once(check);
+        if matches!(&found, Found::Failed(Failure::Unavailable(_))) {
+            // A lost connection fails this check, not the ones behind it.
+            let open = |access| self.cx.warehouse.open(&self.gateway, access);
+            if let (Ok(writer), Ok(reader)) = (open(Access::Write), open(Access::Read)) {
+                (self.writer, self.reader) = (writer, reader);
+            }
+        }
+        found
+    }
+
+    fn once(&self, check: fn(&Bench<'_>) -> Checked) -> Found {
         let done = self.clean().and_then(|()| check(self)).and_then(|()| self.nothing_beside());
         let cleaned = self.clean();
         match done.and(cleaned) {
@@ -175,7 +189,8 @@ fn plain(text: &str) -> String {
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b"+-.".contains(&b));
     let moment = text.len() >= 19 && text.as_bytes()[4] == b'-' && text.contains(':');
     let text = if moment { text.trim_end_matches('Z') } else { text };
-    if (moment || number(text)) && text.contains('.') {
+    let time = text.len() > 8 && text.bytes().all(|b| b.is_ascii_digit() || b":.".contains(&b));
+    if (moment || time || number(text)) && text.contains('.') {
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
     text.to_owned()
@@ -195,6 +210,7 @@ mod tests {
             (Value::Boolean(true), "1"),
             (Value::Text("2024-01-01 10:00:00.000000Z".into()), "2024-01-01 10:00:00"),
             (Value::Text("2024-01-01 10:00:00.120000".into()), "2024-01-01 10:00:00.12"),
+            (Value::Text("10:00:00.500000".into()), "10:00:00.5"),
             (Value::Text("1.0 Z".into()), "1.0 Z"),
             (Value::Null, "NULL"),
         ] {

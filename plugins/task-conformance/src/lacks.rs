@@ -5,6 +5,11 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("sqlite", "types/decimals-of-38-digits", "SQLite keeps numbers in 64 bits"),
     ("sqlite", "types/decimals-of-65-digits", "SQLite keeps numbers in 64 bits"),
     ("sqlite", "types/not-a-number", "SQLite keeps NULL instead"),
+    (
+        "sqlite",
+        "types/a-table-made-of-a-select-keeps-its-decimals",
+        "SQLite declares the columns of a select by their affinity",
+    ),
     ("sqlite", "types/arrays", "SQLite has no arrays"),
     ("mysql", "types/infinities", "MySQL refuses them"),
     ("mysql", "types/not-a-number", "MySQL refuses it"),

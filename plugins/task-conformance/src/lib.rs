@@ -45,7 +45,7 @@ impl Task for Conformance {
                 ),
             ));
         }
-        let bench = Bench::open(cx, &invocation)?;
+        let mut bench = Bench::open(cx, &invocation)?;
         let own_lacks: Vec<String> = invocation.setting("lacks")?.unwrap_or_default();
         let total: usize = groups.iter().map(|group| group.checks.len()).sum();
         let mut report = Report::default();

@@ -86,7 +86,10 @@ impl Open {
     fn read(&self, statement: &str) -> Result<(), Failure> {
         let reading = read_statement(statement, self.dialect, &self.schema);
         let refuse = |code: &str, message: String| {
-            Err(Failure::Refused(Detail { code: code.to_owned(), message: format!("{message}: {statement}") }))
+            Err(Failure::Refused(Detail {
+                code: code.to_owned(),
+                message: format!("{message}: {statement}"),
+            }))
         };
         if let Some(problem) = reading.problem {
             return refuse(&problem.code().to_string(), problem.to_string());

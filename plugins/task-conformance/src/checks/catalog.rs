@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("rename-and-drop", renamed),
 ];
 
-fn dialect(bench: &Bench) -> Checked {
+fn dialect(bench: &Bench<'_>) -> Checked {
     let dialect = bench.dialect();
     if dialect.name.is_empty() || dialect.default_schema.is_empty() {
         return Err(wrong(format!("the dialect says too little of itself: {dialect:?}")));
@@ -29,7 +29,7 @@ fn dialect(bench: &Bench) -> Checked {
     same("a name without a schema", &bench.writer.render(&bare), &expected)
 }
 
-fn listed(bench: &Bench) -> Checked {
+fn listed(bench: &Bench<'_>) -> Checked {
     bench.words("a_table", &[(Some(1), "one", 1)])?;
     bench
         .writer
@@ -47,7 +47,7 @@ fn listed(bench: &Bench) -> Checked {
     Ok(())
 }
 
-fn missing(bench: &Bench) -> Checked {
+fn missing(bench: &Bench<'_>) -> Checked {
     same("what was found", &bench.writer.find(&bench.relation("nowhere"))?, &None)?;
     match bench.writer.describe(&bench.relation("nowhere")) {
         Err(Failure::Invalid(_)) => {}
@@ -57,7 +57,7 @@ fn missing(bench: &Bench) -> Checked {
     Ok(bench.writer.drop_relation(&bench.relation("nowhere"))?)
 }
 
-fn described(bench: &Bench) -> Checked {
+fn described(bench: &Bench<'_>) -> Checked {
     let columns = [
         Column::new("zeta", DataType::Text),
         Column::new("alpha", DataType::Int64).not_null(),
@@ -73,7 +73,7 @@ fn described(bench: &Bench) -> Checked {
     same("the view's", &lens, &vec![("mid".into(), DataType::Float64), ("zeta".into(), DataType::Text)])
 }
 
-fn renamed(bench: &Bench) -> Checked {
+fn renamed(bench: &Bench<'_>) -> Checked {
     bench.words("before", &[(Some(1), "one", 1)])?;
     bench.writer.rename(&bench.relation("before"), &bench.relation("after").name)?;
     same("what is left behind", &bench.writer.find(&bench.relation("before"))?, &None)?;

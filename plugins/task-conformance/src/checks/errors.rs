@@ -31,7 +31,7 @@ fn is_invalid(failure: &Failure) -> bool {
     matches!(failure, Failure::Invalid(_) | Failure::Refused(_))
 }
 
-fn invalid(bench: &Bench) -> Checked {
+fn invalid(bench: &Bench<'_>) -> Checked {
     let done = bench.writer.query("SELEKT 1", &[]).err();
     case("a statement that is none", done.as_ref(), is_invalid)?;
     let done = bench.writer.execute("UPDATE", &[]).err();
@@ -41,7 +41,7 @@ fn invalid(bench: &Bench) -> Checked {
     case("a column that is not there", done.as_ref(), |failure| matches!(failure, Failure::Invalid(_)))
 }
 
-fn missing(bench: &Bench) -> Checked {
+fn missing(bench: &Bench<'_>) -> Checked {
     let nowhere = bench.name("nowhere");
     let done = bench.writer.query(&format!("SELECT 1 FROM {nowhere}"), &[]).err();
     case("reading what is not there", done.as_ref(), |failure| matches!(failure, Failure::Invalid(_)))?;
@@ -49,7 +49,7 @@ fn missing(bench: &Bench) -> Checked {
     case("changing what is not there", done.as_ref(), |failure| matches!(failure, Failure::Invalid(_)))
 }
 
-fn constraint(bench: &Bench) -> Checked {
+fn constraint(bench: &Bench<'_>) -> Checked {
     let columns = [Column::new("id", DataType::Int64).not_null()];
     bench.writer.create_table(&bench.relation("strict"), &columns)?;
     let done = bench.writer.execute(&format!("INSERT INTO {} (id) VALUES (NULL)", bench.name("strict")), &[]);
@@ -58,7 +58,7 @@ fn constraint(bench: &Bench) -> Checked {
     })
 }
 
-fn reader(bench: &Bench) -> Checked {
+fn reader(bench: &Bench<'_>) -> Checked {
     bench.words("kept", &[(Some(1), "one", 1)])?;
     let name = bench.name("kept");
     let refused = |failure: &Failure| matches!(failure, Failure::Refused(_) | Failure::Permission(_));
@@ -71,7 +71,7 @@ fn reader(bench: &Bench) -> Checked {
     same("the table", &bench.all_words("kept")?, &vec!["1|one|1".to_owned()])
 }
 
-fn nothing(bench: &Bench) -> Checked {
+fn nothing(bench: &Bench<'_>) -> Checked {
     bench.words("kept", &[(Some(1), "one", 1), (Some(2), "two", i64::MIN)])?;
     let name = bench.name("kept");
     let done = bench.writer.execute(&format!("UPDATE {name} SET size = abs(size) + id"), &[]);
@@ -82,7 +82,7 @@ fn nothing(bench: &Bench) -> Checked {
     same("the table", &bench.all_words("kept")?, &expected)
 }
 
-fn several(bench: &Bench) -> Checked {
+fn several(bench: &Bench<'_>) -> Checked {
     bench.words("kept", &[(Some(1), "one", 1)])?;
     let text = format!("UPDATE {0} SET size = 2; DELETE FROM {0}", bench.name("kept"));
     let done = bench.writer.execute(&text, &[]).err();

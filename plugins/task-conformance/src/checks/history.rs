@@ -30,13 +30,13 @@ fn comparing_at(at: &str) -> Snapshot {
     how(ChangeMark::Columns(vec!["word".into()]), at)
 }
 
-fn take(bench: &Bench, how: &Snapshot) -> Result<u64, Failure> {
+fn take(bench: &Bench<'_>, how: &Snapshot) -> Result<u64, Failure> {
     let select = format!("SELECT * FROM {};", bench.name("source"));
     bench.writer.snapshot(&bench.relation("history"), &select, how)
 }
 
 /// The history: id, word, from when, until when, one row of it a line.
-fn history(bench: &Bench) -> Result<Vec<String>, Failure> {
+fn history(bench: &Bench<'_>) -> Result<Vec<String>, Failure> {
     let q = |name: &str| bench.quote(name);
     let rows = bench.read(&format!(
         "SELECT id, word, {}, {} FROM {} ORDER BY id, {}",
@@ -49,19 +49,19 @@ fn history(bench: &Bench) -> Result<Vec<String>, Failure> {
 }
 
 /// Every row of the history has an id of its own.
-fn ids(bench: &Bench) -> Checked {
+fn ids(bench: &Bench<'_>) -> Checked {
     let id = bench.quote("dbt_scd_id");
     let counts =
         bench.read(&format!("SELECT count(*) - count(DISTINCT {id}) FROM {}", bench.name("history")))?;
     same("the rows without an id of their own", &counts, &vec!["0".to_owned()])
 }
 
-fn expect(bench: &Bench, rows: &[&str]) -> Checked {
+fn expect(bench: &Bench<'_>, rows: &[&str]) -> Checked {
     same("the history", &history(bench)?, &rows.iter().map(|row| (*row).to_owned()).collect())?;
     ids(bench)
 }
 
-fn comparing(bench: &Bench) -> Checked {
+fn comparing(bench: &Bench<'_>) -> Checked {
     bench.words("source", &[(Some(1), "a", 1), (Some(2), "b", 2)])?;
     same("the rows added", &take(bench, &comparing_at("2024-01-01T00:00:00Z"))?, &2)?;
     expect(bench, &["1|a|1|NULL", "2|b|1|NULL"])?;
@@ -74,7 +74,7 @@ fn comparing(bench: &Bench) -> Checked {
     expect(bench, &["1|a|1|3", "1|a|3|NULL", "2|b|1|2", "2|c|2|NULL", "3||2|NULL"])
 }
 
-fn dated(bench: &Bench, rows: &[(i64, &str, &str)]) -> Checked {
+fn dated(bench: &Bench<'_>, rows: &[(i64, &str, &str)]) -> Checked {
     let columns = [
         Column::new("id", DataType::Int64),
         Column::new("word", DataType::Text),
@@ -87,7 +87,7 @@ fn dated(bench: &Bench, rows: &[(i64, &str, &str)]) -> Checked {
     bench.load("source", &columns, &rows)
 }
 
-fn by_time(bench: &Bench) -> Checked {
+fn by_time(bench: &Bench<'_>) -> Checked {
     let at = |at: &str| how(ChangeMark::UpdatedAt("changed".into()), at);
     dated(bench, &[(1, "a", "1"), (2, "b", "2")])?;
     same("the rows added", &take(bench, &at("2024-01-03T00:00:00Z"))?, &2)?;
@@ -101,7 +101,7 @@ fn by_time(bench: &Bench) -> Checked {
     expect(bench, &["1|a|1|NULL", "2|b|2|4", "2|B|4|NULL"])
 }
 
-fn gone(bench: &Bench) -> Checked {
+fn gone(bench: &Bench<'_>) -> Checked {
     let at = |at: &str| Snapshot { hard_deletes: HardDeletes::Invalidate, ..comparing_at(at) };
     bench.words("source", &[(Some(1), "a", 1), (Some(2), "b", 2)])?;
     take(bench, &comparing_at("2024-01-01T00:00:00Z"))?;
@@ -116,7 +116,7 @@ fn gone(bench: &Bench) -> Checked {
     expect(bench, &["1|a|1|NULL", "2|b|1|3", "2|b|4|NULL"])
 }
 
-fn again(bench: &Bench) -> Checked {
+fn again(bench: &Bench<'_>) -> Checked {
     bench.words("source", &[(Some(1), "a", 1)])?;
     take(bench, &comparing_at("2024-01-01T00:00:00Z"))?;
     bench.words("source", &[(Some(1), "b", 1)])?;
@@ -126,7 +126,7 @@ fn again(bench: &Bench) -> Checked {
     expect(bench, &["1|a|1|2", "1|b|2|NULL"])
 }
 
-fn keys(bench: &Bench) -> Checked {
+fn keys(bench: &Bench<'_>) -> Checked {
     bench.words("source", &[(Some(1), "a", 1)])?;
     take(bench, &comparing_at("2024-01-01T00:00:00Z"))?;
     for rows in [[(Some(1), "a", 1), (Some(1), "b", 1)], [(Some(1), "c", 1), (None, "b", 1)]] {

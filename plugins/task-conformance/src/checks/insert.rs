@@ -21,12 +21,12 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
 ];
 
 /// `target`: 1 one 1, 2 two 2. `source`: 2 second 20, 3 third 30, and a row without an id.
-fn tables(bench: &Bench) -> Checked {
+fn tables(bench: &Bench<'_>) -> Checked {
     bench.words("target", &[(Some(1), "one", 1), (Some(2), "two", 2)])?;
     bench.words("source", &[(Some(2), "second", 20), (Some(3), "third", 30), (None, "none", 0)])
 }
 
-fn insert(bench: &Bench, select: &str, strategy: &MergeStrategy) -> Result<u64, Failure> {
+fn insert(bench: &Bench<'_>, select: &str, strategy: &MergeStrategy) -> Result<u64, Failure> {
     bench.writer.insert(&bench.relation("target"), select, strategy)
 }
 
@@ -41,11 +41,11 @@ fn is_invalid(what: &str, done: Result<u64, Failure>) -> Checked {
     }
 }
 
-fn left(bench: &Bench, rows: &[&str]) -> Checked {
+fn left(bench: &Bench<'_>, rows: &[&str]) -> Checked {
     same("the table", &bench.all_words("target")?, &rows.iter().map(|row| (*row).to_owned()).collect())
 }
 
-fn append(bench: &Bench) -> Checked {
+fn append(bench: &Bench<'_>) -> Checked {
     tables(bench)?;
     let select = format!("SELECT * FROM {} WHERE id = 2;", bench.name("source"));
     same("the rows that came in", &insert(bench, &select, &MergeStrategy::Append)?, &1)?;
@@ -55,7 +55,7 @@ fn append(bench: &Bench) -> Checked {
     left(bench, &["1|one|1", "2|second|20", "2|second|20", "2|two|2"])
 }
 
-fn by_name(bench: &Bench) -> Checked {
+fn by_name(bench: &Bench<'_>) -> Checked {
     tables(bench)?;
     let source = bench.name("source");
     let select = format!("SELECT size, id FROM {source} WHERE id = 3");
@@ -70,7 +70,7 @@ fn by_name(bench: &Bench) -> Checked {
     left(bench, &["1|one|1", "2|two|2", "3|NULL|30"])
 }
 
-fn delete_insert(bench: &Bench) -> Checked {
+fn delete_insert(bench: &Bench<'_>) -> Checked {
     tables(bench)?;
     let select = format!("SELECT * FROM {}", bench.name("source"));
     let strategy = MergeStrategy::DeleteInsert(key(&["id"]));
@@ -85,7 +85,7 @@ fn delete_insert(bench: &Bench) -> Checked {
     left(bench, &["1|one|1", "2|second|20", "3|third|31", "NULL|none|0", "NULL|none|0"])
 }
 
-fn merge(bench: &Bench) -> Checked {
+fn merge(bench: &Bench<'_>) -> Checked {
     tables(bench)?;
     let source = bench.name("source");
     let strategy = MergeStrategy::Merge(key(&["id"]));
@@ -98,7 +98,7 @@ fn merge(bench: &Bench) -> Checked {
     left(bench, &["1|one|1", "2|two|20", "3|NULL|30", "NULL|NULL|0"])
 }
 
-fn undecided(bench: &Bench) -> Checked {
+fn undecided(bench: &Bench<'_>) -> Checked {
     tables(bench)?;
     let source = bench.name("source");
     let twice =
@@ -116,7 +116,7 @@ fn undecided(bench: &Bench) -> Checked {
     left(bench, &["1|one|1", "2|two|2"])
 }
 
-fn letters(bench: &Bench) -> Checked {
+fn letters(bench: &Bench<'_>) -> Checked {
     bench.words("target", &[(Some(1), "a", 1), (Some(2), "ä", 2), (Some(3), "A", 3)])?;
     bench.words("source", &[(Some(4), "A", 40)])?;
     let select = format!("SELECT * FROM {}", bench.name("source"));
@@ -124,7 +124,7 @@ fn letters(bench: &Bench) -> Checked {
     left(bench, &["1|a|1", "2|ä|2", "4|A|40"])
 }
 
-fn constraint(bench: &Bench) -> Checked {
+fn constraint(bench: &Bench<'_>) -> Checked {
     let columns = [
         Column::new("id", DataType::Int64),
         Column::new("word", DataType::Text),
@@ -152,7 +152,7 @@ fn constraint(bench: &Bench) -> Checked {
     Ok(())
 }
 
-fn days(bench: &Bench, name: &str, rows: &[(&str, i64)]) -> Checked {
+fn days(bench: &Bench<'_>, name: &str, rows: &[(&str, i64)]) -> Checked {
     let columns = [Column::new("day", DataType::Date), Column::new("size", DataType::Int64)];
     let rows: Vec<_> = rows.iter().map(|(day, size)| vec![(*day).into(), (*size).into()]).collect();
     bench.load(name, &columns, &rows)
@@ -162,11 +162,11 @@ fn within(start: &str, end: &str) -> ValueRange {
     ValueRange { column: "day".into(), start: start.into(), end: end.into() }
 }
 
-fn all_days(bench: &Bench) -> Result<Vec<String>, Failure> {
+fn all_days(bench: &Bench<'_>) -> Result<Vec<String>, Failure> {
     bench.read(&format!("SELECT day, size FROM {} ORDER BY day, size", bench.name("days")))
 }
 
-fn range(bench: &Bench) -> Checked {
+fn range(bench: &Bench<'_>) -> Checked {
     days(bench, "days", &[("2024-01-01", 1), ("2024-01-02", 2), ("2024-01-03", 3)])?;
     days(bench, "new_days", &[("2024-01-02", 20), ("2024-01-02", 21)])?;
     let select = format!("SELECT * FROM {}", bench.name("new_days"));
@@ -183,7 +183,7 @@ fn range(bench: &Bench) -> Checked {
     same("the table", &all_days(bench)?, &vec!["2024-01-01|1".to_owned(), "2024-01-03|3".to_owned()])
 }
 
-fn outside(bench: &Bench) -> Checked {
+fn outside(bench: &Bench<'_>) -> Checked {
     days(bench, "days", &[("2024-01-01", 1), ("2024-01-02", 2)])?;
     days(bench, "new_days", &[("2024-01-02", 20), ("2024-01-03", 30)])?;
     let select = format!("SELECT * FROM {}", bench.name("new_days"));

@@ -44,7 +44,7 @@ fn rows(from: u64, to: u64) -> Vec<Row> {
     (from..to).map(row).collect()
 }
 
-fn many(bench: &Bench) -> Checked {
+fn many(bench: &Bench<'_>) -> Checked {
     let columns = columns();
     let mut loader = bench.writer.load(&bench.relation("many"), &columns)?;
     let mut frames = cofferdam_sdk::arrow::FrameWriter::new(cofferdam_sdk::arrow::schema(&columns));
@@ -70,7 +70,7 @@ fn many(bench: &Bench) -> Checked {
     same("the last row", &found, &expected.collect())
 }
 
-fn until_the_end(bench: &Bench) -> Checked {
+fn until_the_end(bench: &Bench<'_>) -> Checked {
     bench.words("steady", &[(Some(1), "old", 1)])?;
     let query = format!("SELECT word FROM {}", bench.name("steady"));
     let old = vec!["old".to_owned()];
@@ -83,7 +83,7 @@ fn until_the_end(bench: &Bench) -> Checked {
     same("what a reader sees after it", &bench.read_aside(&query)?, &vec!["new".to_owned()])
 }
 
-fn abandoned(bench: &Bench) -> Checked {
+fn abandoned(bench: &Bench<'_>) -> Checked {
     bench.words("kept", &[(Some(1), "old", 1)])?;
     let columns = columns();
     for name in ["kept", "never"] {
@@ -95,7 +95,7 @@ fn abandoned(bench: &Bench) -> Checked {
     same("the relations", &left, &vec![bench.relation("kept").name])
 }
 
-fn broken(bench: &Bench) -> Checked {
+fn broken(bench: &Bench<'_>) -> Checked {
     bench.words("kept", &[(Some(1), "old", 1)])?;
     let columns = columns();
     let mut loader = bench.writer.load(&bench.relation("kept"), &columns)?;

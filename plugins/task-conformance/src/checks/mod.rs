@@ -13,7 +13,7 @@ mod views;
 use crate::{bench::Bench, report::Checked};
 
 /// One check.
-type Check = fn(&Bench) -> Checked;
+type Check = fn(&Bench<'_>) -> Checked;
 
 /// Checks that can be run by themselves.
 pub(crate) struct Group {

@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
 
 const ODD: [&str; 7] = ["a \"b\"", "tick`s", "it's; --", "se[le]ct", "dot.dot", "select", "ünï 表"];
 
-fn odd(bench: &Bench) -> Checked {
+fn odd(bench: &Bench<'_>) -> Checked {
     for name in ODD {
         let columns = [Column::new(name, DataType::Int64), Column::new("plain", DataType::Text)];
         let rows = [vec![Value::Int64(1), "x".into()], vec![Value::Int64(2), "y".into()]];
@@ -36,7 +36,7 @@ fn odd(bench: &Bench) -> Checked {
     same("the list of relations", &bench.ours()?, &Vec::new())
 }
 
-fn case(bench: &Bench) -> Checked {
+fn case(bench: &Bench<'_>) -> Checked {
     let columns = [Column::new("MixedCase", DataType::Int64), Column::new("lower", DataType::Int64)];
     bench.load("Mixed", &columns, &[vec![1.into(), 2.into()]])?;
     let described = bench.writer.describe(&bench.relation("Mixed"))?;
@@ -47,7 +47,7 @@ fn case(bench: &Bench) -> Checked {
 
 /// Names as long as every engine takes them, which differ in their last letter only: what is
 /// staged beside one must not be taken for the other's.
-fn long(bench: &Bench) -> Checked {
+fn long(bench: &Bench<'_>) -> Checked {
     let (one, other) = (format!("{}1", "x".repeat(50)), format!("{}2", "x".repeat(50)));
     bench.words(&one, &[(Some(1), "one", 1)])?;
     bench.words(&other, &[(Some(2), "two", 2)])?;

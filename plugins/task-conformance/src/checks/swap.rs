@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
 /// A number whose absolute value no 64 bits hold: computing it fails on the way, not at the start.
 const FAILS_LATE: i64 = i64::MIN;
 
-fn made(bench: &Bench) -> Checked {
+fn made(bench: &Bench<'_>) -> Checked {
     bench.words("source", &[(Some(1), "one", 1), (Some(2), "", 2), (None, "none", 3)])?;
     let select = format!("SELECT id, word, size * 2 AS size FROM {} -- all of them\n;", bench.name("source"));
     let rows = bench.writer.create_table_as(&bench.relation("made"), &select)?;
@@ -36,14 +36,14 @@ fn made(bench: &Bench) -> Checked {
     same("the table", &bench.all_words("made")?, &Vec::new())
 }
 
-fn by_itself(bench: &Bench) -> Checked {
+fn by_itself(bench: &Bench<'_>) -> Checked {
     bench.words("own", &[(Some(1), "one", 1), (Some(2), "two", 2)])?;
     let select = format!("SELECT id, word, size + 10 AS size FROM {} WHERE id = 2", bench.name("own"));
     bench.writer.create_table_as(&bench.relation("own"), &select)?;
     same("the table", &bench.all_words("own")?, &vec!["2|two|12".to_owned()])
 }
 
-fn failing(bench: &Bench) -> Checked {
+fn failing(bench: &Bench<'_>) -> Checked {
     bench.words("target", &[(Some(1), "old", 1)])?;
     bench.words("source", &[(Some(1), "new", 1), (Some(2), "new", FAILS_LATE)])?;
     let select = format!("SELECT id, word, abs(size) AS size FROM {}", bench.name("source"));
@@ -57,7 +57,7 @@ fn failing(bench: &Bench) -> Checked {
     same("a table that was not there", &bench.writer.find(&bench.relation("fresh"))?, &None)
 }
 
-fn unreadable(bench: &Bench) -> Checked {
+fn unreadable(bench: &Bench<'_>) -> Checked {
     bench.words("target", &[(Some(1), "old", 1)])?;
     let nowhere = format!("SELECT * FROM {}", bench.name("nowhere"));
     for select in ["SELECT FROM WHERE", "", nowhere.as_str()] {
@@ -71,7 +71,7 @@ fn unreadable(bench: &Bench) -> Checked {
     Ok(())
 }
 
-fn kinds(bench: &Bench) -> Checked {
+fn kinds(bench: &Bench<'_>) -> Checked {
     bench.words("source", &[(Some(1), "one", 1)])?;
     let select = format!("SELECT id, word, size FROM {}", bench.name("source"));
     let it = bench.relation("changing");
@@ -89,7 +89,7 @@ fn kinds(bench: &Bench) -> Checked {
 }
 
 /// A second session looks between all calls: the table is there, old or new, never half.
-fn never_missing(bench: &Bench) -> Checked {
+fn never_missing(bench: &Bench<'_>) -> Checked {
     bench.words("watched", &[(Some(0), "round", 0)])?;
     bench.words("source", &[(Some(1), "fails", FAILS_LATE)])?;
     let query = format!("SELECT size FROM {}", bench.name("watched"));
@@ -109,7 +109,7 @@ fn never_missing(bench: &Bench) -> Checked {
     Ok(())
 }
 
-fn leftovers(bench: &Bench) -> Checked {
+fn leftovers(bench: &Bench<'_>) -> Checked {
     for left in ["target__cofferdam_new", "target__cofferdam_old"] {
         bench.words(left, &[(Some(9), "left by a crash", 9)])?;
     }

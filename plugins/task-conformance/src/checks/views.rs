@@ -12,7 +12,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("a-table-that-a-view-reads-is-replaced", read_by),
 ];
 
-fn now(bench: &Bench) -> Checked {
+fn now(bench: &Bench<'_>) -> Checked {
     bench.words("source", &[(Some(1), "one", 1)])?;
     let name = bench.name("source");
     bench.writer.create_view(&bench.relation("lens"), &format!("SELECT id FROM {name} -- of all\n;"))?;
@@ -21,7 +21,7 @@ fn now(bench: &Bench) -> Checked {
     same("the view", &seen, &vec!["1".to_owned(), "2".to_owned()])
 }
 
-fn other_columns(bench: &Bench) -> Checked {
+fn other_columns(bench: &Bench<'_>) -> Checked {
     bench.words("source", &[(Some(1), "one", 7)])?;
     let (source, lens) = (bench.name("source"), bench.name("lens"));
     for (columns, row) in [("id, word", "1|one"), ("size", "7"), ("word, id, size", "one|1|7")] {
@@ -34,7 +34,7 @@ fn other_columns(bench: &Bench) -> Checked {
     Ok(())
 }
 
-fn read_by(bench: &Bench) -> Checked {
+fn read_by(bench: &Bench<'_>) -> Checked {
     bench.words("source", &[(Some(1), "one", 1)])?;
     let source = bench.name("source");
     bench.writer.create_view(&bench.relation("lens"), &format!("SELECT id, size FROM {source}"))?;
