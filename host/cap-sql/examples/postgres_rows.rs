@@ -35,7 +35,14 @@ fn main() {
     let verified = TlsSettings { mode: TlsMode::VerifyFull, ca: Some(server.ca_file()) };
     let tcp = Address::Tcp { host: "localhost".to_owned(), port: server.port() };
     let unix = Address::Unix(server.socket_folder().join(format!(".s.PGSQL.{}", server.port())));
+    let file = server.socket_folder().join("bench.copy").display().to_string();
+    server.psql(&format!("\\copy analytics.bench to '{file}' (format binary)"));
     for _ in 0..3 {
+        report("psql \\copy from a file", rows, || {
+            server.psql("truncate analytics.copy");
+            server.psql(&format!("\\copy analytics.copy from '{file}' (format binary)"));
+            rows
+        });
         report("bare COPY, bytes only, Unix socket", rows, || bare_copy(&server));
         report("frames, Unix socket", rows, || read(&driver(&server, unix.clone(), plain.clone())));
         report("frames, TCP without TLS", rows, || read(&driver(&server, tcp.clone(), plain.clone())));
