@@ -62,7 +62,7 @@ impl Session {
             Ok(Outcome::Rows(definitions)) => definitions,
             Ok(Outcome::Done(_)) => {
                 self.forget(prepared);
-                return Err(refusals::not_one("the statement returns no rows: execute it"));
+                return Err(self.wrong_way("the statement returns no rows: execute it"));
             }
             Err(refusal) => {
                 self.forget(prepared);
@@ -205,7 +205,7 @@ impl Session {
     }
 
     /// Reads rows nobody wants; has the server stop where there are many. The transaction stays.
-    fn skip(&mut self, prepared: Prepared) {
+    pub(super) fn skip(&mut self, prepared: Prepared) {
         let pool = std::sync::Arc::clone(&self.pool);
         let credential = std::sync::Arc::clone(&self.key.credential);
         let Ok(held) = self.held() else { return };

@@ -17,7 +17,7 @@ use super::{
     loading::Loading,
     read::{Done, IN_TRANSACTION},
     rows::{Active, Kept},
-    sort::{Sort, sort},
+    sort::{Sort, has_word, sort},
     stop,
     wire::Broken,
 };
@@ -211,6 +211,15 @@ impl Session {
         self.ours("ROLLBACK").map(drop)
     }
 
+    /// A statement was done that was asked for in the wrong way: nothing of it may stay.
+    pub(super) fn wrong_way(&mut self, why: &str) -> Refusal {
+        if self.transaction.take().is_none() {
+            return refusals::not_one(why);
+        }
+        self.surely_undo();
+        refusals::not_one(format!("{why}; the transaction was undone"))
+    }
+
     /// Leaves no transaction open in the server: the next one begun would commit it.
     fn surely_undo(&mut self) {
         let forever = CancelToken::default();
@@ -293,7 +302,9 @@ impl Session {
     fn change(&mut self, prepared: Prepared, command: &[u8]) -> Result<u64, Refusal> {
         let expected = self.in_transaction();
         let outcome = self.run(|client, wait| client.execute(command, wait));
-        self.forget(prepared);
+        if !matches!(outcome, Ok(Outcome::Rows(_))) {
+            self.forget(prepared);
+        }
         match outcome? {
             Outcome::Done(done) if (done.status & IN_TRANSACTION != 0) == expected => {
                 self.wrote(done.rows);
@@ -305,7 +316,9 @@ impl Session {
                 Err(refusals::walled("the statement began or ended a transaction by itself"))
             }
             Outcome::Rows(_) => {
-                Err(self.failed(Problem::Broken(Broken::Protocol("rows come where none were announced"))))
+                // Announced or not, MariaDB gives the rows of `RETURNING` now.
+                self.skip(prepared);
+                Err(self.wrong_way("the statement returns rows: query it"))
             }
         }
     }
@@ -351,16 +364,21 @@ impl SqlSession for Session {
     }
 
     fn query(&mut self, statement: &str, values: &[Value]) -> Result<(RowsId, Vec<Column>), Refusal> {
-        let sort = sort(statement)?;
+        let sort = sort(statement, self.access)?;
         self.settle()?;
         self.room_for_rows()?;
-        if sort != Sort::Reads && self.access > Access::Read && !self.in_transaction() {
+        if matches!(sort, Sort::Changes | Sort::Shapes)
+            && self.access > Access::Read
+            && !self.in_transaction()
+        {
             return Err(refusals::out_of_turn(
                 "a statement that changes something and gives rows runs inside a transaction; begin one",
             ));
         }
         let (prepared, command) = self.prepare(statement, values)?;
-        if prepared.columns == 0 || sort == Sort::Shapes {
+        // MariaDB does not announce the rows of `RETURNING`.
+        let gives = prepared.columns > 0 || (sort == Sort::Changes && has_word(statement, "returning"));
+        if !gives || sort == Sort::Shapes {
             self.forget(prepared);
             return Err(refusals::not_one("the statement returns no rows: execute it"));
         }
@@ -383,7 +401,7 @@ impl SqlSession for Session {
     }
 
     fn execute(&mut self, statement: &str, values: &[Value]) -> Result<u64, Refusal> {
-        let sort = sort(statement)?;
+        let sort = sort(statement, self.access)?;
         self.settle()?;
         if sort == Sort::Shapes && self.in_transaction() {
             return Err(refusals::out_of_turn(

@@ -3,7 +3,7 @@
 //! What a statement touches is the broker's to read. Here only what a session lends is told from
 //! what it does not: transactions, settings, locks, procedures, files, accounts.
 
-use cofferdam_call::Refusal;
+use cofferdam_call::{Access, Refusal};
 
 use crate::refusals;
 
@@ -12,6 +12,8 @@ use crate::refusals;
 pub(super) enum Sort {
     /// Gives rows.
     Reads,
+    /// Starts with common table expressions: gives rows, or changes some.
+    Either,
     /// Changes rows.
     Changes,
     /// Changes relations. MySQL commits before and after it by itself.
@@ -19,7 +21,7 @@ pub(super) enum Sort {
 }
 
 /// The sort of a statement, where a session lends it.
-pub(super) fn sort(text: &str) -> Result<Sort, Refusal> {
+pub(super) fn sort(text: &str, access: Access) -> Result<Sort, Refusal> {
     if text.contains('\0') {
         return Err(refusals::not_one("a statement holds no NUL character"));
     }
@@ -28,9 +30,11 @@ pub(super) fn sort(text: &str) -> Result<Sort, Refusal> {
     let rest = rest.trim_start_matches(|c: char| c == '(' || c.is_ascii_whitespace());
     let word: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
     match word.to_ascii_lowercase().as_str() {
-        "select" | "with" | "show" | "describe" | "desc" | "explain" | "table" | "values" => Ok(Sort::Reads),
+        "with" => Ok(Sort::Either),
+        "select" | "show" | "describe" | "desc" | "explain" | "table" | "values" => Ok(Sort::Reads),
         "insert" | "update" | "delete" | "replace" => Ok(Sort::Changes),
         "create" | "alter" | "drop" | "truncate" | "rename" => Ok(Sort::Shapes),
+        "grant" | "revoke" if access == Access::Admin => Ok(Sort::Shapes),
         "" => Err(refusals::not_one("the statement is empty")),
         "begin" | "start" | "commit" | "rollback" | "savepoint" | "release" | "xa" => {
             Err(refusals::walled("transactions are begun and ended by their own calls"))
@@ -40,6 +44,11 @@ pub(super) fn sort(text: &str) -> Result<Sort, Refusal> {
             cofferdam_call::shorten(other, 32)
         ))),
     }
+}
+
+/// Whether a word stands in the text, be it in a name or a comment.
+pub(super) fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|found| found.eq_ignore_ascii_case(word))
 }
 
 /// The text behind the comments it starts with. `/*!` and `/*M!` are no comments: the server runs
@@ -74,13 +83,20 @@ mod tests {
         for (text, expected) in [
             ("SELECT 1", Sort::Reads),
             ("  -- why\n# and\n/* how */ (select 1) union (select 2)", Sort::Reads),
-            ("with x as (select 1) select * from x", Sort::Reads),
+            ("with x as (select 1) select * from x", Sort::Either),
             ("Insert into t values (1)", Sort::Changes),
             ("rename table a to b", Sort::Shapes),
             ("CREATE TABLE t (a int)", Sort::Shapes),
         ] {
-            assert_eq!(sort(text).ok(), Some(expected), "{text}");
+            assert_eq!(sort(text, Access::Write).ok(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn rights_are_handed_out_by_an_admin_alone() {
+        let text = "GRANT SELECT ON shop.t TO reader";
+        assert_eq!(sort(text, Access::Admin).ok(), Some(Sort::Shapes));
+        assert!(sort(text, Access::Write).is_err() && sort(text, Access::Read).is_err());
     }
 
     #[test]
@@ -107,14 +123,14 @@ mod tests {
             "HANDLER t OPEN",
             "FLUSH TABLES",
         ] {
-            assert!(sort(text).is_err(), "{text}");
+            assert!(sort(text, Access::Write).is_err(), "{text}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_has_a_sort_or_is_refused(text: String) {
-            let _ = sort(&text);
+            let _ = sort(&text, Access::Admin);
         }
     }
 }

@@ -129,3 +129,39 @@ fn a_row_no_frame_holds_is_refused_and_the_session_goes_on() {
         assert_eq!(one(&mut session, "SELECT 1"), "1");
     }
 }
+
+#[test]
+fn common_table_expressions_read_and_feed_what_changes() {
+    let mut session = writer();
+    run(&mut session, "CREATE TABLE fed AS WITH x AS (SELECT 1 AS a UNION ALL SELECT 2) SELECT a FROM x");
+    run(&mut session, "INSERT INTO fed WITH x AS (SELECT 3 AS a) SELECT a FROM x");
+    assert_eq!(one(&mut session, "WITH x AS (SELECT a FROM fed) SELECT SUM(a) FROM x"), "6");
+    assert_eq!(refused(&mut session, "WITH x AS (SELECT 1) SELECT * FROM x").code, Code(309));
+    assert_eq!(refused(&mut session, "GRANT SELECT ON shop.fed TO reader").code, Code(304));
+}
+
+#[test]
+fn rows_a_change_gives_are_read_inside_a_transaction() {
+    let mut session = writer();
+    run(&mut session, "CREATE TABLE given (a INT AUTO_INCREMENT PRIMARY KEY, b INT)");
+    let text = "INSERT INTO given (b) VALUES (7), (8) RETURNING a";
+    assert_eq!(session.query(text, &[]).unwrap_err().code, Code(310));
+    session.begin().unwrap();
+    assert_eq!(one(&mut session, text), "1\n2");
+    session.commit().unwrap();
+    assert_eq!(one(&mut reader(), "SELECT COUNT(*) FROM shop.given"), "2");
+    // Asked for in the wrong way, nothing of it stays.
+    assert_eq!(
+        refused(&mut session, text).to_string(),
+        "CD0309: the statement returns rows: query it; the transaction was undone"
+    );
+    session.begin().unwrap();
+    let refusal = session.query("INSERT INTO given (b) VALUES ('0') -- returning", &[]).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "CD0309: the statement returns no rows: execute it; the transaction was undone"
+    );
+    assert_eq!(session.commit().unwrap_err().code, Code(310));
+    assert_eq!(session.query("INSERT INTO given (b) VALUES (0)", &[]).unwrap_err().code, Code(310));
+    assert_eq!(one(&mut session, "SELECT COUNT(*) FROM given"), "2");
+}

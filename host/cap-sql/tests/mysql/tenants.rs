@@ -42,24 +42,6 @@ fn the_next_tenant_finds_nothing_of_a_hostile_one() {
 }
 
 #[test]
-fn settings_a_tenant_changed_are_set_again_and_its_statements_forgotten() {
-    let mut only = settings(server());
-    only.connections = 1;
-    let driver = gateway_with(only, "writer");
-    let mut first = try_open(&driver, Access::Write).unwrap();
-    let id = one(&mut first, "SELECT CONNECTION_ID()");
-    for n in 0..50 {
-        one(&mut first, &format!("SELECT {n}"));
-    }
-    drop(first);
-    let mut second = try_open(&driver, Access::Write).unwrap();
-    assert_eq!(one(&mut second, "SELECT CONNECTION_ID()"), id);
-    let count = "SELECT variable_value FROM information_schema.session_status WHERE variable_name = 'PREPARED_STMT_COUNT'";
-    // The one that asks may count itself.
-    assert!(one(&mut second, count).parse::<u64>().unwrap_or(0) < 50);
-}
-
-#[test]
 fn a_statement_names_its_dispatch_in_the_warehouse() {
     let driver = gateway_with(settings(server()), "writer");
     let mut session =
