@@ -64,6 +64,7 @@ fn errors_say_what_and_where_and_the_session_goes_on() {
         "begin",
         "/* x */ COMMIT",
         "copy things to stdout",
+        "select from generate_series(1, 3)",
         "create table things_that_give_no_rows ()",
         "",
     ]
@@ -83,6 +84,7 @@ fn errors_say_what_and_where_and_the_session_goes_on() {
             "CD0309: a transaction is begun and ended by the session's own calls",
             "CD0309: a transaction is begun and ended by the session's own calls",
             "CD0309: rows are copied by the session's own calls: query and load",
+            "CD0309: the result has no columns; select at least one",
             "CD0309: the statement returns no rows: execute it",
             "CD0309: the statement returns no rows: execute it",
         ]

@@ -76,6 +76,8 @@ const CUT: u8 = 2;
 struct Proxy {
     port: u16,
     mode: Arc<AtomicU8>,
+    /// Connections made before this one stall.
+    stalled: Arc<AtomicUsize>,
     /// Bytes from the server before a new connection is cut.
     cut_at: Arc<AtomicUsize>,
 }
@@ -85,26 +87,31 @@ fn proxy(server: u16) -> Proxy {
     let port = listener.local_addr().unwrap().port();
     let (mode, cut_at) = (Arc::new(AtomicU8::new(PASS)), Arc::new(AtomicUsize::new(usize::MAX)));
     let (sets, cuts) = (Arc::clone(&mode), Arc::clone(&cut_at));
+    let stalled = Arc::new(AtomicUsize::new(0));
+    let stalls = Arc::clone(&stalled);
     std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
+        for (n, client) in listener.incoming().flatten().enumerate() {
             let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
             let limit = cuts.load(Ordering::SeqCst);
             for (from, to, limit) in [
                 (client.try_clone().unwrap(), server.try_clone().unwrap(), usize::MAX),
                 (server, client, limit),
             ] {
+                let (mode, stalls) = (Arc::clone(&sets), Arc::clone(&stalls));
+                let stalls =
+                    move || mode.load(Ordering::SeqCst) == STALL || stalls.load(Ordering::SeqCst) > n;
                 let mode = Arc::clone(&sets);
-                std::thread::spawn(move || pass(from, to, &mode, limit));
+                std::thread::spawn(move || pass(from, to, &mode, stalls, limit));
             }
         }
     });
-    Proxy { port, mode, cut_at }
+    Proxy { port, mode, stalled, cut_at }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8, mut left: usize) {
+fn pass(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8, stalls: impl Fn() -> bool, mut left: usize) {
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        while mode.load(Ordering::SeqCst) == STALL {
+        while stalls() {
             std::thread::sleep(Duration::from_millis(5));
         }
         let passed = read.min(left);
@@ -180,6 +187,34 @@ fn a_connection_that_stalls_is_left_when_the_attempt_is_cancelled_and_the_statem
     drop(session);
     proxy.mode.store(CUT, Ordering::SeqCst);
     SERVER.psql("select pg_terminate_backend(pid) from pg_stat_activity where query like '%marker_stalled%' and pid <> pg_backend_pid()");
+}
+
+#[test]
+fn a_session_that_answers_no_more_is_ended_and_looked_for_whatever_it_calls_itself() {
+    let proxy = proxy(SERVER.port());
+    let driver = through(proxy.port);
+    let cancel = CancelToken::default();
+    let mut session = open(&driver, Access::Read, &cancel);
+    session.execute("set application_name = 'somebody else'", &[]).unwrap();
+    let (stalls, late) = (Arc::clone(&proxy.stalled), cancel.clone());
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        stalls.store(1, Ordering::SeqCst);
+        late.cancel(cofferdam_call::Refusal::new(
+            FailureKind::Cancelled,
+            Code(411),
+            "the attempt was cancelled",
+        ));
+    });
+    let refusal = session.query("select pg_sleep(600) as marker_gone", &[]).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "CD0308: the statement was stopped: the attempt was cancelled; cancel confirmed"
+    );
+    let left = "select count(*) from pg_stat_activity where application_name = 'somebody else'";
+    assert_eq!(SERVER.psql(left), "0");
+    drop(session);
+    assert_eq!(driver.pools()[0].idle, 0, "such a connection is not kept");
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct Conn {
     pub(super) status: u8,
     /// Names of types that are not known here by number.
     pub(super) type_names: HashMap<(u32, i32), String>,
+    /// When the server's process was started, as it says it.
+    pub(super) started: String,
     /// Whether anybody was told that it is theirs, so that it has to be cleaned.
     pub(super) used: bool,
     /// Whether the server takes rows, and skipped the end of the group it was asked in.
@@ -86,6 +88,7 @@ impl Conn {
             login,
             status: b'I',
             type_names: HashMap::new(),
+            started: String::new(),
             used: false,
             copying: false,
             owed: Owed::Nothing,

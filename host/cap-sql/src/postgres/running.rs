@@ -98,6 +98,9 @@ impl Session {
     }
 
     fn columns(&mut self, fields: &[Field], cancel: &CancelToken) -> Result<(Vec<Column>, Vec<Form>), Fault> {
+        if fields.is_empty() {
+            return Err(Fault::Here(refusals::not_one("the result has no columns; select at least one")));
+        }
         if fields.len() > COLUMNS_MAX {
             let text = format!("a result has at most {COLUMNS_MAX} columns");
             return Err(Fault::Here(refusals::limit(text)));

@@ -53,8 +53,10 @@ impl Session {
         let name = application_name(&lent.connector().settings.owner_tag, Some(&opening.holder.dispatch));
         let wait = lent.connector().wait(opening.cancel);
         lent.used = true;
-        let named = lent.ask("select set_config('application_name', $1, false)", &[Some(&name)], &wait);
-        named.map_err(plain)?;
+        let text = "select backend_start, set_config('application_name', $1, false) \
+                    from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())";
+        let named = lent.ask(text, &[Some(&name)], &wait).map_err(plain)?;
+        lent.started = named.first().unwrap_or_default().to_owned();
         let peer = Peer { role: Some(lent.login.role.clone()), tls: lent.login.tls.clone() };
         Ok(Self {
             lent: Some(lent),

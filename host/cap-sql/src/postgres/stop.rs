@@ -6,7 +6,7 @@
 //! Fails: with `CD0308` where the statement is known to have stopped, `CD0316` where it is not.
 //! Source: PostgreSQL documentation, "Canceling Requests in Progress"; `docs/adr/0015-postgresql-driver.md`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use cofferdam_call::{Access, Refusal};
@@ -90,17 +90,21 @@ fn closed(link: &mut Link, wait: &Wait<'_>) {
 /// Ends the server process over another connection, and looks until it is gone.
 fn is_ended(conn: &Conn, connector: &PostgresConnect, access: Access, credential: &Credential) -> bool {
     let never = CancelToken::default();
-    let Ok(mut second) = connector.connect_unchecked(access, credential, &never) else { return false };
+    let late = refusals::unavailable("the warehouse did not answer in time");
+    let soon = CancelToken::new(Some((Instant::now() + ANSWER_WITHIN, late)));
+    let Ok(mut second) = connector.connect_unchecked(access, credential, &soon) else { return false };
     let wait = Wait::at_most(&never, ANSWER_WITHIN);
     let process = conn.login.process.to_string();
-    let ours = "pid = $1::int4 and application_name like 'cofferdam/%' and usename = current_user";
+    // A session may have renamed itself; its process and when that was started cannot change.
+    let ours = "pid = $1::int4 and backend_start = $2::timestamptz";
+    let started = conn.started.as_str();
     let end = format!("select pg_terminate_backend(pid) from pg_stat_activity where {ours}");
-    if second.ask(&end, &[Some(&process)], &wait).is_err() {
+    if second.ask(&end, &[Some(&process), Some(started)], &wait).is_err() {
         return false;
     }
     let look = format!("select count(*) from pg_stat_activity where {ours}");
     loop {
-        match second.ask(&look, &[Some(&process)], &wait) {
+        match second.ask(&look, &[Some(&process), Some(started)], &wait) {
             Ok(answer) if answer.first() == Some("0") => return true,
             Ok(_) if wait.check().is_ok() => std::thread::sleep(LOOK_EVERY),
             _ => return false,
