@@ -20,6 +20,8 @@ const COM_STMT_CLOSE: u8 = 0x19;
 const COM_RESET_CONNECTION: u8 = 0x1f;
 /// Rows of an answer to a question of ours.
 const ANSWER_ROWS_MAX: usize = 10_000;
+/// Bytes of all of them.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// Why a command was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,9 +189,10 @@ impl Client {
             this.command(&[&[COM_QUERY], text.as_bytes()].concat(), wait)?;
             let First::Columns(columns) = this.answer(wait)? else { return Ok(Vec::new()) };
             this.definitions(columns, wait)?;
-            let mut rows = Vec::new();
+            let (mut rows, mut bytes) = (Vec::new(), 0);
             loop {
                 let packet = this.read(wait)?;
+                bytes += packet.len();
                 match packet.split_first() {
                     Some((0xff, rest)) => return Err(Problem::Server(ServerError::read(rest)?)),
                     // A row of text may start like this too, but is longer then.
@@ -197,7 +200,7 @@ impl Client {
                         this.pending = false;
                         return Ok(rows);
                     }
-                    _ if rows.len() == ANSWER_ROWS_MAX => {
+                    _ if rows.len() == ANSWER_ROWS_MAX || bytes > ANSWER_BYTES_MAX => {
                         return Err(Broken::Protocol("an answer is too long").into());
                     }
                     _ => rows.push(text_row(packet, columns)?),

@@ -355,21 +355,25 @@ fn lies_about_lengths_and_turns_end_the_connection() {
 
 #[test]
 fn an_answer_without_end_is_cut_off() {
-    let (refusal, _) = Rogue::tls(|talk| {
-        talk.receive().unwrap();
-        talk.send(3, OK);
-        talk.receive().unwrap();
-        talk.send(1, b"\x01");
-        talk.send(2, b"\x03def\0\0\0\x01g\0\x0c\x2d\0\x10\0\0\0\xfd\0\0\0\0\0");
-        for n in 3..20_000_u32 {
-            talk.send(u8::try_from(n % 256).unwrap(), b"\x05hello");
-        }
-    })
-    .meet();
-    assert_eq!(
-        refusal.to_string(),
-        "CD0333: the server does not keep to MySQL's protocol: an answer is too long"
-    );
+    for (row, times) in
+        [(b"\x05hello".to_vec(), 20_000), ([b"\xfd\0\0\x10".as_slice(), &[b'x'; 1 << 20]].concat(), 50)]
+    {
+        let (refusal, _) = Rogue::tls(move |talk| {
+            talk.receive().unwrap();
+            talk.send(3, OK);
+            talk.receive().unwrap();
+            talk.send(1, b"\x01");
+            talk.send(2, b"\x03def\0\0\0\x01g\0\x0c\x2d\0\x10\0\0\0\xfd\0\0\0\0\0");
+            for n in 3..times {
+                talk.send(u8::try_from(n % 256).unwrap(), &row);
+            }
+        })
+        .meet();
+        assert_eq!(
+            refusal.to_string(),
+            "CD0333: the server does not keep to MySQL's protocol: an answer is too long"
+        );
+    }
 }
 
 #[test]
@@ -421,4 +425,35 @@ fn a_file_asked_for_in_the_middle_of_a_session_is_not_sent_either() {
     assert_eq!(session.query("SELECT 1", &[]).unwrap_err().code, Code(306), "the connection is gone");
     proxy.join().unwrap();
     assert!(after.lock().unwrap().is_empty(), "zero bytes");
+}
+
+/// Older servers end columns and rows with packets of their own, and say less of types.
+#[test]
+fn an_older_server_s_rows_are_read_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut older = settings(server());
+    older.tls.mode = TlsMode::Off;
+    older.address =
+        Address::Tcp { host: "localhost".to_owned(), port: listener.local_addr().unwrap().port() };
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut real = TcpStream::connect(("127.0.0.1", server().port())).unwrap();
+        let mut first = [0; 4096];
+        let read = real.read(&mut first).unwrap();
+        let version = 5 + first[5..].iter().position(|byte| *byte == 0).unwrap();
+        // The upper half of its abilities: no OK packet behind rows. And none of MariaDB's own.
+        first[version + 1 + 4 + 9 + 2 + 3 + 1] &= !1;
+        first[version + 1 + 4 + 9 + 2 + 3 + 2 + 1 + 6..][..4].fill(0);
+        client.write_all(&first[..read]).unwrap();
+        let (mut up, mut down) = (client.try_clone().unwrap(), real.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut up, &mut down));
+        let _ = std::io::copy(&mut real, &mut client);
+    });
+    let mut session = try_open(&gateway_with(older, "plain"), Access::Read).unwrap();
+    let (columns, batches) =
+        crate::house::query(&mut session, "SELECT seq, CAST(NULL AS CHAR) FROM seq_1_to_5000");
+    assert_eq!(columns.len(), 2);
+    assert_eq!(batches.iter().map(arrow_array::RecordBatch::num_rows).sum::<usize>(), 5000);
+    assert_eq!(crate::house::one(&mut session, "SELECT 1 WHERE 1 = 1"), "1");
+    assert!(session.query("SELECT missing FROM nowhere", &[]).is_err());
 }
