@@ -37,7 +37,7 @@ impl Warehouse {
     fn mariadb() -> Self {
         let server = MariaDb::start();
         server.sql(
-            "CREATE DATABASE allowed; CREATE DATABASE cofferdam; GRANT ALL ON allowed.* TO writer; \
+            "CREATE DATABASE allowed; CREATE DATABASE IF NOT EXISTS cofferdam; GRANT ALL ON allowed.* TO writer; \
              GRANT ALL ON cofferdam.* TO writer; GRANT SELECT ON allowed.* TO reader",
         );
         Self::MariaDb(Box::new(server))
