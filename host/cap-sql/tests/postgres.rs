@@ -97,6 +97,38 @@ fn errors_say_what_and_where_and_the_session_goes_on() {
 }
 
 #[test]
+fn an_error_keeps_the_values_of_other_rows_to_itself() {
+    let mut session = writer();
+    session
+        .execute(
+            "create table canaries (card text primary key, owner text not null check (owner <> ''))",
+            &[],
+        )
+        .unwrap();
+    session.execute("insert into canaries values ('4111-canary', 'a')", &[]).unwrap();
+    let refusals: Vec<String> = [
+        "insert into canaries values ('4111-canary', 'b')",
+        "insert into canaries values ('4111-canary-2', null)",
+        "insert into canaries values ('4111-canary-3', '')",
+        "create unique index on canaries ((1))",
+        "do $$ begin raise exception 'said' using detail = '4111-canary', hint = '4111-canary'; end $$",
+    ]
+    .iter()
+    .map(|text| session.execute(text, &[]).err().map_or("done".to_owned(), |refusal| refusal.to_string()))
+    .collect();
+    assert_eq!(
+        refusals,
+        [
+            "CD0302: duplicate key value violates unique constraint \"canaries_pkey\"",
+            "CD0302: null value in column \"owner\" of relation \"canaries\" violates not-null constraint",
+            "CD0302: new row for relation \"canaries\" violates check constraint \"canaries_owner_check\"",
+            "done",
+            "CD0301: said",
+        ]
+    );
+}
+
+#[test]
 fn a_transaction_is_kept_or_undone_whole() {
     let mut session = writer();
     session.execute("create table kept (n int)", &[]).unwrap();
