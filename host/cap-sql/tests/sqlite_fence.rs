@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use cofferdam_call::{Access, Refusal};
+use cofferdam_call::{Access, Column, DataType, Refusal};
 use cofferdam_cap_sql::{
     CancelToken, Holder, Opening, Place, SessionWall, SqlDriver, SqlSession, Sqlite, SqliteSettings,
 };
@@ -76,6 +76,9 @@ fn a_frozen_attempt_that_wakes_up_publishes_nothing() {
     assert_eq!(code(frozen.commit()), "CD0310", "its transaction is over");
     assert_eq!(code(write(&mut frozen)), "CD0326", "nor a statement that stands alone");
     assert_eq!(code(frozen.query("insert into marts.t values (1) returning x", &[])), "CD0326");
+    let column = Column { name: "x".to_owned(), data_type: DataType::Int64, nullable: true };
+    frozen.load(&["marts".to_owned(), "t".to_owned()], &[column]).unwrap();
+    assert_eq!(code(frozen.load_finish()), "CD0326", "nor a load");
     frozen.begin().unwrap();
     write(&mut frozen).unwrap();
     assert_eq!(code(frozen.commit_once("t")), "CD0326", "nor a step");

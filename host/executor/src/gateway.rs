@@ -150,17 +150,31 @@ mod tests {
                     [gateways.broken]\nengine = \"sqlite\"\npath = \"file/wh.db\"\n";
         let args = gateways(folder.path(), text);
         let (text, right) = with(&args, |gateways| test(gateways, None, Some("write")));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        gateway wh (sqlite), mode write
+          ok     the files of `main` can be opened
+          ok     the fence's table is there
+        ");
         assert!(right);
         let (text, right) = with(&args, |gateways| test(gateways, Some("broken"), Some("read")));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        gateway broken (sqlite), mode read
+          wrong  the warehouse's files cannot be opened
+        ");
         assert!(!right);
         for (name, mode) in [("other", None), ("wh", Some("delete")), ("a b", None)] {
             let (text, right) = with(&args, |gateways| test(gateways, Some(name), mode));
             assert!(!right, "{text}");
         }
         let (text, _) = with(&args, |gateways| (list(gateways), true));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        broken (sqlite: read, write, admin)
+          engine               line 6 of the settings file
+          path                 line 7 of the settings file
+        wh (sqlite: read, write, admin; default)
+          engine               line 3 of the settings file
+          path                 line 4 of the settings file
+        ");
     }
 
     #[test]

@@ -60,8 +60,15 @@ impl EnvFile {
             Arc::new(EnvSnapshot { serial: 1, values: BTreeMap::new(), process: Arc::clone(&process) });
         let state = Mutex::new(State { snapshot, seen: None, warned: None });
         let file = Self { path, process, state };
-        let warning = file.look().1;
+        let warning = file.look().1.or_else(|| file.exposed());
         (file, warning)
+    }
+
+    /// That others can read the file, where they can.
+    fn exposed(&self) -> Option<String> {
+        let mode = std::fs::metadata(&self.path).ok()?.mode() & 0o777;
+        let text = || format!("the env file can be read by others (mode {mode:04o}; 0600 is safe)");
+        (mode & 0o077 != 0).then(text)
     }
 
     /// The newest snapshot; read anew where the file has changed. The second part is a warning
@@ -242,6 +249,8 @@ fn unquoted(text: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::resolve::ProcessEnvironment;
 
@@ -289,7 +298,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("env");
         std::fs::write(&path, "CD_TEST_A=one\nCD_TEST_B=1\n").unwrap();
-        let (file, warning) = EnvFile::open(path.clone(), Arc::new(ProcessEnvironment));
+        let mode = |mode| std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o644);
+        let open = || EnvFile::open(path.clone(), Arc::new(ProcessEnvironment));
+        assert!(open().1.unwrap().contains("mode 0644"));
+        mode(0o600);
+        let (file, warning) = open();
         assert_eq!(warning, None);
         let (first, _) = file.look();
         assert_eq!(first.get("CD_TEST_A").unwrap(), b"one");

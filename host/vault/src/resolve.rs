@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::Read,
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -58,6 +58,8 @@ impl Environment for ProcessEnvironment {
 pub struct Vault {
     environment: Arc<dyn Environment>,
     providers: Arc<Providers>,
+    /// Where systemd put the service's credentials.
+    credentials: Option<PathBuf>,
 }
 
 /// What the settings declare for references to lead to.
@@ -86,19 +88,27 @@ impl Default for Vault {
 impl Vault {
     /// A vault over an environment.
     pub fn new(environment: Arc<dyn Environment>) -> Self {
-        Self { environment, providers: Arc::default() }
+        // Systemd says it to the process; the env file has no part in it.
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self { environment, providers: Arc::default(), credentials }
     }
 
     /// The same vault over another environment.
     #[must_use]
     pub fn with_environment(&self, environment: Arc<dyn Environment>) -> Self {
-        Self { environment, providers: Arc::clone(&self.providers) }
+        Self { environment, ..self.clone() }
     }
 
     /// The same vault with other providers.
     #[must_use]
     pub fn with_providers(&self, providers: Arc<Providers>) -> Self {
-        Self { environment: Arc::clone(&self.environment), providers }
+        Self { providers, ..self.clone() }
+    }
+
+    /// The same vault with systemd's credentials in another folder.
+    #[must_use]
+    pub fn with_credentials(&self, folder: &Path) -> Self {
+        Self { credentials: Some(folder.to_owned()), ..self.clone() }
     }
 
     /// Whether a program of that name is declared.
@@ -118,9 +128,8 @@ impl Vault {
             SecretPlace::Env(name) => self.environment.get(name).ok_or_else(missing)?,
             SecretPlace::File(path) => read_file(path, reference)?,
             SecretPlace::Cred(name) => {
-                // Systemd says it to the process; the env file has no part in it.
-                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(missing)?;
-                read_file(&Path::new(&folder).join(name), reference)?
+                let folder = self.credentials.as_ref().ok_or_else(missing)?;
+                read_file(&folder.join(name), reference)?
             }
             SecretPlace::Exec(name) => self.given(name, reference)?,
             SecretPlace::Vault { mount, path } => {
@@ -314,6 +323,18 @@ mod tests {
         };
         assert_eq!(ask("2999-01-01T00:00:00Z"), 1);
         assert_eq!(ask(&provider::now().plus(Duration::from_secs(30)).to_string()), 2);
+    }
+
+    #[test]
+    fn a_credential_of_systemd_is_found_in_its_folder_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("wh"), "s3cret\n").unwrap();
+        let vault = Vault::default().with_credentials(folder.path());
+        let resolve = |text: &str| vault.resolve(&text.parse().unwrap());
+        assert_eq!(resolve("cred://wh").unwrap().expose(<[u8]>::to_vec), b"s3cret");
+        assert!(matches!(resolve("cred://other"), Err(VaultError::Missing(_))));
+        let outside = Vault { credentials: None, ..vault.clone() };
+        assert!(matches!(outside.resolve(&"cred://wh".parse().unwrap()), Err(VaultError::Missing(_))));
     }
 
     #[test]
