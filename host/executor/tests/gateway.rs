@@ -15,13 +15,9 @@ fn gateway(file: &Path, env: &[(&str, &str)], args: &[&str]) -> (String, bool) {
     (String::from_utf8(output.stdout).unwrap(), output.status.success())
 }
 
-#[test]
-fn a_warehouse_that_is_right_is_told_from_one_that_is_not() {
-    let server = Postgres::start();
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    let file = folder.path().join("gateways.toml");
-    let settings = format!(
+/// One mode that is right, one that may do too much, one without its secret; and a SQLite file.
+fn settings(server: &Postgres) -> String {
+    format!(
         "default = \"wh\"\n[gateways.wh]\nengine = \"postgres\"\nhost = \"localhost\"\nport = {}\n\
          database = \"{DATABASE}\"\nschema = \"analytics\"\nca = \"file://{}\"\n\
          [gateways.wh.read]\nuser = \"reader\"\npassword = \"env://WH_READER\"\n\
@@ -30,8 +26,16 @@ fn a_warehouse_that_is_right_is_told_from_one_that_is_not() {
          [gateways.local]\nengine = \"sqlite\"\npath = \"local.db\"\n",
         server.port(),
         server.ca_file().display(),
-    );
-    fs::write(&file, settings).unwrap();
+    )
+}
+
+#[test]
+fn a_warehouse_that_is_right_is_told_from_one_that_is_not() {
+    let server = Postgres::start();
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let file = folder.path().join("gateways.toml");
+    fs::write(&file, settings(&server)).unwrap();
     let (reader, superuser) = (Postgres::password("reader"), Postgres::password("superuser"));
     let env = [("WH_READER", reader.as_str()), ("WH_SUPERUSER", superuser.as_str())];
     let mut filtered = insta::Settings::clone_current();
