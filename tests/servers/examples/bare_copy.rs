@@ -41,7 +41,7 @@ impl Columns {
         take(row, field);
         self.price.append_value(numeric(field, 2));
         self.rows += 1;
-        if self.rows % BATCH_ROWS == 0 {
+        if self.rows.is_multiple_of(BATCH_ROWS) {
             self.finish();
         }
     }
