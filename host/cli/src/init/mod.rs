@@ -109,7 +109,8 @@ fn operator_files(
     let gateways: Vec<&str> = config.gateways.keys().map(cofferdam_ids::GatewayName::as_str).collect();
     let default = config.project.gateway.as_ref().map(|name| name.get_ref().as_str());
     let file = folder.gateways();
-    let text = templates::gateways(&gateways, default, &schemas);
+    let adapters = config.gateways.iter().map(|(name, plugin)| (name.as_str(), plugin.get_ref().as_str()));
+    let text = templates::gateways(&adapters.collect::<Vec<_>>(), default, &schemas);
     let made = folder::write_new(&file, text.as_bytes(), 0o600)?;
     steps.push(Step {
         path: folder.shown(&file),

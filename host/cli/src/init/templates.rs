@@ -58,22 +58,60 @@ vars = {}
     text
 }
 
-/// `.cofferdam/gateways.toml`.
-pub(super) fn gateways(names: &[&str], default: Option<&str>, schemas: &[String]) -> String {
+/// `.cofferdam/gateways.toml`. `gateways`: each name and the plugin of its adapter.
+pub(super) fn gateways(gateways: &[(&str, &str)], default: Option<&str>, schemas: &[String]) -> String {
     let mut text =
         "# The warehouses of this machine's executors. No plugin and no scheduler sees this file.\n"
             .to_owned();
-    let default = default.or(names.first().copied());
+    let default = default.or(gateways.first().map(|(name, _)| *name));
     if let Some(default) = default {
         text.push_str(&format!("default = \"{default}\"\n"));
     }
-    for name in names {
-        let file = if Some(*name) == default { "warehouse" } else { *name };
+    for (name, adapter) in gateways {
+        text.push_str(&format!("\n[gateways.{name}]\n"));
+        if adapter.contains("postgres") {
+            text.push_str(&server(
+                name,
+                "postgres",
+                5432,
+                "schema = \"analytics\"             # where names without a schema belong\n",
+            ));
+        } else if adapter.contains("mysql") || adapter.contains("mariadb") {
+            text.push_str(&server(name, "mysql", 3306, ""));
+        } else {
+            let file = if Some(*name) == default { "warehouse" } else { *name };
+            text.push_str(&sqlite(file, schemas));
+        }
+    }
+    text
+}
+
+fn sqlite(file: &str, schemas: &[String]) -> String {
+    // `main` is the gateway's own file; the others lie beside it.
+    let beside: Vec<String> = schemas.iter().filter(|schema| *schema != "main").cloned().collect();
+    format!(
+        "engine = \"sqlite\"\npath = \"warehouse/{file}.db\"    # from this file's folder; each schema is a file beside it\nschemas = {}\n",
+        list(&beside)
+    )
+}
+
+/// A warehouse server: where it is, and whom each mode logs in as. Passwords are named, never written.
+fn server(name: &str, engine: &str, port: u16, more: &str) -> String {
+    let variable = name.to_ascii_uppercase().replace('-', "_");
+    let mut text = format!(
+        "engine = \"{engine}\"\nhost = \"db.example.com\"           # or socket = \"…\"\nport = {port}\n\
+         database = \"warehouse\"\n{more}tls = \"verify-full\"             # ca = \"file:///…\" for an authority of your own\n"
+    );
+    for mode in ["read", "write"] {
+        let upper = mode.to_ascii_uppercase();
         text.push_str(&format!(
-            "\n[gateways.{name}]\nengine = \"sqlite\"\npath = \"warehouse/{file}.db\"    # from this file's folder; each schema is a file beside it\nschemas = {}\n",
-            list(schemas)
+            "[gateways.{name}.{mode}]           # a role that can {mode}, and no more\n\
+             user = \"cofferdam_{mode}\"\npassword = \"env://{variable}_{upper}_PASSWORD\"\n"
         ));
     }
+    text.push_str(
+        "# `cofferdam gateway test` says whether it can be reached and what is too strong about its roles.\n",
+    );
     text
 }
 
@@ -230,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_gateway_has_a_file_of_its_own() {
-        insta::assert_snapshot!(gateways(&["lake", "wh"], Some("wh"), &["raw".to_owned()]), @r#"
+        insta::assert_snapshot!(gateways(&[("lake", "adapter-sqlite"), ("wh", "adapter-sqlite")], Some("wh"), &["main".to_owned(), "raw".to_owned()]), @r#"
         # The warehouses of this machine's executors. No plugin and no scheduler sees this file.
         default = "wh"
 
@@ -244,5 +282,28 @@ mod tests {
         path = "warehouse/warehouse.db"    # from this file's folder; each schema is a file beside it
         schemas = ["raw"]
         "#);
+    }
+
+    #[test]
+    fn a_warehouse_server_is_named_with_a_role_for_each_mode() {
+        insta::assert_snapshot!(gateways(&[("wh", "adapter-postgres")], None, &[]), @r##"
+        # The warehouses of this machine's executors. No plugin and no scheduler sees this file.
+        default = "wh"
+
+        [gateways.wh]
+        engine = "postgres"
+        host = "db.example.com"           # or socket = "…"
+        port = 5432
+        database = "warehouse"
+        schema = "analytics"             # where names without a schema belong
+        tls = "verify-full"             # ca = "file:///…" for an authority of your own
+        [gateways.wh.read]           # a role that can read, and no more
+        user = "cofferdam_read"
+        password = "env://WH_READ_PASSWORD"
+        [gateways.wh.write]           # a role that can write, and no more
+        user = "cofferdam_write"
+        password = "env://WH_WRITE_PASSWORD"
+        # `cofferdam gateway test` says whether it can be reached and what is too strong about its roles.
+        "##);
     }
 }
