@@ -62,7 +62,11 @@ fn lint_one(grant: &GrantFile, now: Timestamp) -> Vec<LintFinding> {
             add(rule.line, format!("it may write `{pattern}`, relations made later included"));
         }
         if rule.statements == StatementRule::Any {
-            add(rule.line, "statements are not read: only the engine's own wall is left".to_owned());
+            add(
+                rule.line,
+                "statements are not read: SQLite's own wall, or the warehouse's role, is all that is left"
+                    .to_owned(),
+            );
         }
         if rule.mode == SqlMode::Read && !rule.writes.is_empty() {
             add(rule.line, "`writes` has no effect: the mode is `read`".to_owned());

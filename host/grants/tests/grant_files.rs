@@ -147,7 +147,7 @@ fn lint_points_at_what_to_look_at_twice() {
     grants/shop.toml:13: it may read `raw.*`, relations made later included
     grants/shop.toml:13: it may read `analytics.*`, relations made later included
     grants/shop.toml:13: it may write `analytics.*`, relations made later included
-    grants/shop.toml:13: statements are not read: only the engine's own wall is left
+    grants/shop.toml:13: statements are not read: SQLite's own wall, or the warehouse's role, is all that is left
     grants/shop.toml:21: every file of the release may be read
     ");
 }

@@ -118,3 +118,14 @@ fn the_server_uses_no_relation_the_reader_misses() {
 fn reader_and_server_agree_on_changed_statements() {
     compare(changed(Dialect::Mysql, 3_000), 300);
 }
+
+#[test]
+fn a_rename_without_a_database_goes_to_the_session_s() {
+    let server = MariaDb::start();
+    server.sql("create database marts; create database raw; create table raw.a (x int)");
+    server.sql("use marts; alter table raw.a rename to b");
+    assert_eq!(
+        server.sql("select table_schema from information_schema.tables where table_name = 'b'"),
+        "marts"
+    );
+}
