@@ -14,7 +14,7 @@ mod names;
 mod replace;
 pub mod types;
 
-use cofferdam_sdk::{Access, Adapter, Failure, Sql, adapter::SqlConnection};
+use cofferdam_sdk::{Access, Adapter, Failure, Sql, adapter::SqlConnection, export_adapter};
 
 /// The adapter.
 pub struct Sqlite;
@@ -27,5 +27,4 @@ impl Adapter for Sqlite {
     }
 }
 
-#[cfg(feature = "component")]
-cofferdam_sdk::export_adapter!(Sqlite);
+export_adapter!(Sqlite);

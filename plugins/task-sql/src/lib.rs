@@ -3,7 +3,8 @@
 //! In: the settings `statement` (path of a `.sql` file of the release), `schema` (path of a JSON
 //! Schema for the parameters, optional; `format` is checked), `access` (`read` or `write`, `write` unless said) and
 //! `parameters` (an object, optional); the run's arguments come on top of `parameters`.
-//! Out: the number of rows read or changed.
+//! Out: the number of rows read or changed. What changes rows is done once per run, however many
+//! attempts it takes; one that finds it done reports no rows.
 //! Never: pastes a value into the statement, or runs more than one.
 //! Fails: with CD0950 to CD0955, naming file and parameter, and with the warehouse's own failures.
 //! Source: `docs/guides/write-a-plugin.md`; JSON Schema 2020-12 and the drafts before it.
@@ -23,6 +24,9 @@ use statement::Statement;
 
 /// The task.
 pub struct SqlTask;
+
+/// The one step of the task.
+const STEP: &str = "statement";
 
 /// How far the statement may go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -56,7 +60,13 @@ impl Task for SqlTask {
             }
             Mode::Write => {
                 let connection = cx.warehouse.open(gateway, Access::Write)?;
-                let rows = connection.execute(&statement.text, &values).map_err(named)?;
+                let rows = if statement.changes_rows() {
+                    // A later attempt of the same run must not add the same rows again.
+                    connection.execute_once(STEP, &statement.text, &values)
+                } else {
+                    connection.execute(&statement.text, &values)
+                };
+                let rows = rows.map_err(named)?;
                 (rows, format!("{path} changed {rows} rows"))
             }
         };

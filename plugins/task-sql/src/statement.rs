@@ -65,6 +65,19 @@ impl Statement {
         }
         if any { Ok(statement) } else { problem(1, "the file holds no statement") }
     }
+
+    /// Whether it changes rows, not relations: what it does can be undone and done once.
+    pub(crate) fn changes_rows(&self) -> bool {
+        let mut lexer = Lexer { rest: &self.text, line: 1 };
+        while let Ok(Some(token)) = lexer.next(None) {
+            if token.kind != Kind::Blank {
+                let words = ["insert", "update", "delete", "replace", "merge", "with"];
+                return words.iter().any(|word| token.text.eq_ignore_ascii_case(word));
+            }
+            lexer.take(token.text);
+        }
+        false
+    }
 }
 
 fn problem<T>(line: usize, message: impl Into<String>) -> Result<T, Problem> {
@@ -175,6 +188,26 @@ mod tests {
             parsed("delete from t\nwhere day < :before and id = :id\n  or :before is null;\n");
         assert_eq!(text, "delete from t\nwhere day < ? and id = ?\n  or ? is null");
         assert_eq!(names, [("before".into(), 2), ("id".into(), 2), ("before".into(), 3)]);
+    }
+
+    #[test]
+    fn statements_that_change_rows_are_told_from_others() {
+        for file in [
+            "insert into t values (1)",
+            "-- a\n/* b */ Delete from t",
+            "with a as (select 1) update t set x = 1",
+        ] {
+            assert!(Statement::parse(file).unwrap().changes_rows(), "{file}");
+        }
+        for file in [
+            "create table t (x int)",
+            "drop table t",
+            "truncate t",
+            "-- insert\ncreate view v as select 1",
+            "(select 1)",
+        ] {
+            assert!(!Statement::parse(file).unwrap().changes_rows(), "{file}");
+        }
     }
 
     #[test]

@@ -67,7 +67,11 @@ fn parameters_are_bound_and_those_of_the_run_come_on_top() {
     assert_eq!(outcome, Outcome { rows_affected: Some(7), summary: "sql/clean.sql changed 7 rows".into() });
     assert_eq!(
         host.done(),
-        ["open warehouse for writing".to_owned(), format!("{bound} -- '2021-01-01', 'done'")]
+        [
+            "open warehouse for writing".to_owned(),
+            format!("{bound} -- '2021-01-01', 'done'"),
+            "commit once statement".to_owned()
+        ]
     );
 }
 

@@ -4,7 +4,7 @@
 use cofferdam_adapter_sqlite::Sqlite;
 use cofferdam_sdk::{
     Access, Adapter, Column, Connection, DataType, Dialect, Failure, Loader, MergeStrategy, Relation,
-    RelationInfo, Rows, Snapshot, Sql, Value, ValueRange, adapter::SqlConnection, export_adapter,
+    RelationInfo, Rows, Snapshot, Sql, Value, ValueRange, adapter::SqlConnection,
 };
 
 /// One way to be wrong, by the gateway's name.
@@ -187,5 +187,3 @@ impl Connection for Mutant {
         self.inner.load(relation, columns)
     }
 }
-
-export_adapter!(Mutants);
