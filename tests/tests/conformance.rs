@@ -15,6 +15,7 @@ use cofferdam_cap_sql::{
 };
 use cofferdam_guest_mutant_adapter::{Mistake, Mutants};
 use cofferdam_sdk::Adapter;
+use cofferdam_tests::{House, ProjectFiles, Task};
 use cofferdam_vault::{Secret, Vault};
 
 /// A SQLite gateway with the schema `lab`, in a folder that goes with it.
@@ -110,6 +111,73 @@ fn the_mysql_adapter_conforms_on_mariadb() {
     not applicable  types/arrays: MySQL has no arrays
     mysql: 60 ok, 0 failed, 3 not applicable
     ");
+}
+
+/// The kit as a task of a release, run by the real programs under a grant for one schema.
+fn through_the_executor(adapter: &str, gateway: Option<String>) -> String {
+    let mut kit = Task::sql("conformance", "");
+    kit.plugin = "task-conformance".to_owned();
+    kit.entry = "all".to_owned();
+    kit.settings = vec![("schema".to_owned(), "\"allowed\"".to_owned())];
+    (kit.wall_ms, kit.mem_bytes) = (60_000, 64 << 20);
+    let mut project = ProjectFiles::of(vec![kit]);
+    project.adapter = Some(adapter.to_owned());
+    project.gateway = gateway;
+    let mut house = House::of(&project);
+    house.set("WH_READER", &cofferdam_servers::Postgres::password("reader"));
+    house.set("WH_WRITER", &cofferdam_servers::Postgres::password("writer"));
+    house.up(&[]);
+    house.release().success();
+    let run = house.run_all();
+    let log = house.log(&run, "conformance");
+    let told: Vec<_> =
+        log.lines().filter(|line| line.contains("FAILED") || line.contains(" failed, ")).collect();
+    let state = &House::task(&run, "conformance")["state"];
+    assert_eq!(state, "succeeded", "{}\n{log}", told.join("\n"));
+    let summary = told.last().copied().unwrap_or_default();
+    summary
+        .split_once(&format!("{}:", adapter.trim_start_matches("adapter-")))
+        .unwrap_or_default()
+        .1
+        .trim()
+        .to_owned()
+}
+
+fn server(engine: &str, port: u16, ca: &std::path::Path, place: &str) -> Option<String> {
+    Some(format!(
+        "engine = \"{engine}\"\nhost = \"127.0.0.1\"\nport = {port}\n{place}\nca = \"file://{}\"\n\
+         [gateways.wh.read]\nuser = \"reader\"\npassword = \"env://WH_READER\"\n\
+         [gateways.wh.write]\nuser = \"writer\"\npassword = \"env://WH_WRITER\"\n",
+        ca.display()
+    ))
+}
+
+#[test]
+fn the_sqlite_adapter_conforms_in_its_sandbox() {
+    insta::assert_snapshot!(through_the_executor("adapter-sqlite", None), @"58 ok, 0 failed, 5 not applicable");
+}
+
+#[test]
+fn the_postgresql_adapter_conforms_in_its_sandbox() {
+    let it = cofferdam_servers::Postgres::start();
+    it.psql(
+        "CREATE SCHEMA allowed AUTHORIZATION writer; CREATE SCHEMA IF NOT EXISTS cofferdam AUTHORIZATION writer; \
+         GRANT USAGE ON SCHEMA allowed TO reader; \
+         ALTER DEFAULT PRIVILEGES FOR ROLE writer IN SCHEMA allowed GRANT SELECT ON TABLES TO reader",
+    );
+    let gateway = server("postgres", it.port(), &it.ca_file(), "database = \"shop\"\nschema = \"allowed\"");
+    insta::assert_snapshot!(through_the_executor("adapter-postgres", gateway), @"63 ok, 0 failed, 0 not applicable");
+}
+
+#[test]
+fn the_mysql_adapter_conforms_in_its_sandbox() {
+    let it = cofferdam_servers::MariaDb::start();
+    it.sql(
+        "CREATE DATABASE allowed; CREATE DATABASE IF NOT EXISTS cofferdam; GRANT ALL ON allowed.* TO writer; \
+         GRANT ALL ON cofferdam.* TO writer; GRANT SELECT ON allowed.* TO reader",
+    );
+    let gateway = server("mysql", it.port(), &it.ca_file(), "database = \"allowed\"");
+    insta::assert_snapshot!(through_the_executor("adapter-mysql", gateway), @"60 ok, 0 failed, 3 not applicable");
 }
 
 /// Each mistake, and the checks that must fail for it.
