@@ -4,6 +4,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -37,7 +38,9 @@ pub(crate) fn run() -> Result<()> {
     verify.args(["run", "--quiet", "--release", "-p", "cofferdam-bundle", "--features", "testing"]);
     figures.extend(inside("verify_dispatch", verify.args(["--example", "verify_dispatch"]))?);
     let process = whole_process("/bin/true", &[], 400)?;
-    let python = whole_process("python3", &["-c", "pass"], 100)?;
+    // The distribution's own interpreter: others are started by way of a script.
+    let python = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" };
+    let python = whole_process(python, &["-c", "pass"], 100)?;
     println!("==> no-op tasks end to end on SQLite");
     let noop = noop::measure(&guests)?;
     figures.push(Figure {

@@ -52,7 +52,7 @@ fn manifest() -> String {
     for n in 0..TASKS {
         let _ = write!(
             text,
-            "[[task]]\nid = \"noop.{n}\"\nplugin = \"hostile-task\"\nentry = \"nothing\"\ngateway = \"wh\"\n"
+            "[[task]]\nid = \"noop.{n}\"\nplugin = \"hostile-task\"\nentry = \"nothing\"\ngateway = \"wh\"\nreads = [\"main.*\"]\n"
         );
     }
     text
