@@ -348,6 +348,7 @@ mod tests {
           logs     What tasks said: logs never leave the customer's machines
           grants   What grants allow, by file and line
           ledger   The tamper-evident record of an executor
+          gateway  Warehouses of the executor on this machine: what is set up, and whether it is right
           keys     Keys of this project and its trust root
           plugin   Look into a component without running it
           help     Print this message or the help of the given subcommand(s)

@@ -209,7 +209,7 @@ select
     1 as one,
     twoo
 from (select 2 as two)
-) LIMIT 0 at offset 41
+) AS "new" LIMIT 0 at offset 41
 marts.fine: table of 1 row
 raw.days: seed of 2 rows
 not_null_days_day: passed

@@ -66,6 +66,7 @@ pub fn adapter(imports: &str, execute: &str, on_drop: &str) -> Vec<u8> {
         ("render", 9),
         ("render-type", 4),
         ("query", 5),
+        ("execute-once", 7),
         ("ensure-schema", 3),
         ("list-relations", 3),
         ("find", 9),
@@ -90,6 +91,7 @@ pub fn adapter(imports: &str, execute: &str, on_drop: &str) -> Vec<u8> {
               (import "[export]{warehouse}" "[resource-new]connection" (func $new (param i32) (result i32)))
               {imports} {BASE} {rest}
               (func (export "{warehouse}#[method]connection.replace-range") (param i32) (result i32) unreachable)
+              (func (export "{warehouse}#[method]connection.snapshot") (param i32) (result i32) unreachable)
               (func (export "{warehouse}#[method]connection.execute") (param i32 i32 i32 i32 i32) (result i32) {execute})
               (func (export "{warehouse}#[method]rows.columns") (param i32) (result i32) unreachable)
               (func (export "{warehouse}#[method]rows.next") (param i32) (result i32) unreachable)
