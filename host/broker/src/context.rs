@@ -13,7 +13,7 @@ use crate::{log::LogSink, rights::Rights};
 /// Which attempt it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptIds {
-    /// The project.
+    /// The project, as a warehouse tells it from others: its label and its trust root's digest.
     pub project: ProjectId,
     /// The run.
     pub run: RunId,

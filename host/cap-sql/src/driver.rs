@@ -31,7 +31,7 @@ impl fmt::Display for Engine {
 /// Whose session it is: names it in the warehouse, and is checked when it publishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// The project.
+    /// The project, as the warehouse tells it from others.
     pub project: ProjectId,
     /// The run.
     pub run: RunId,

@@ -19,7 +19,7 @@ use cofferdam_broker::{
 };
 use cofferdam_bundle::statement::{Dispatch, Phase, ReportState};
 use cofferdam_call::{AttemptEnd, EndState, Usage};
-use cofferdam_ids::{Code, Timestamp};
+use cofferdam_ids::{Code, ProjectId, Sha256Digest, Timestamp};
 
 use crate::{
     attempts::{Running, Stopped, stop},
@@ -33,6 +33,9 @@ use crate::{
     release::ReadyRelease,
     runners::{Lane, ReleaseRunner},
 };
+
+/// Characters of a project's label that stand before its digest.
+const LABEL_SHOWN: usize = 40;
 
 /// An admitted attempt and what it runs on.
 pub struct Job {
@@ -104,7 +107,7 @@ fn run(house: &House, job: &Job, events: &Events) {
     let began = Instant::now();
     let log = MemoryLog::default();
     let (outcome, usage, counts) = on_lane(house, job, &log);
-    let ids = ids(order);
+    let ids = ids(house, order);
     let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let word = match (outcome.state, outcome.code) {
         (_, Some(stop::LEASE_LOST)) => "lost",
@@ -200,7 +203,7 @@ fn reason(code: Code) -> CancelReason {
 
 fn context(house: &House, job: &Job, log: &MemoryLog) -> AttemptContext {
     AttemptContext {
-        ids: ids(job.attempt.dispatch.statement()),
+        ids: ids(house, job.attempt.dispatch.statement()),
         rights: Arc::new(job.attempt.admission.clone()),
         files: Arc::clone(&job.ready.files),
         gateways: Arc::new(gateways(house)),
@@ -235,15 +238,24 @@ fn pools(house: &House) -> Vec<Pool> {
     said.collect()
 }
 
-fn ids(order: &Dispatch) -> AttemptIds {
+fn ids(house: &House, order: &Dispatch) -> AttemptIds {
     AttemptIds {
-        project: order.project.clone(),
+        project: identity(&order.project, house.root.digest()),
         fence: order.fence,
         run: order.run_id.clone(),
         task: order.task.clone(),
         attempt: order.attempt,
         dispatch: order.dispatch_id.clone(),
     }
+}
+
+/// A project as a warehouse knows it. Its label is not enough: two projects of one label may share a
+/// warehouse, and a label may come to mean another trust root.
+fn identity(label: &ProjectId, root: Sha256Digest) -> ProjectId {
+    let shown = label.as_str().get(..LABEL_SHOWN).unwrap_or(label.as_str());
+    let root = root.to_string();
+    let whole = format!("{shown}-{}", root.get(..16).unwrap_or(&root));
+    ProjectId::new(whole).unwrap_or_else(|_| label.clone())
 }
 
 /// Keeps what came of an attempt in the object store.
@@ -287,5 +299,21 @@ impl LogSink for MemoryLog {
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn projects_of_one_label_and_two_roots_are_two() {
+        let label = ProjectId::new("prj_shop").expect("a label");
+        let of = |root: &[u8]| identity(&label, Sha256Digest::of(root)).to_string();
+        assert_eq!(of(b"one"), of(b"one"));
+        assert_ne!(of(b"one"), of(b"two"));
+        assert!(of(b"one").starts_with("prj_shop-"), "{}", of(b"one"));
+        let long = ProjectId::new(format!("prj_{}", "x".repeat(56))).expect("the longest label");
+        assert_ne!(identity(&long, Sha256Digest::of(b"one")), long);
     }
 }
