@@ -67,11 +67,14 @@ impl Ours {
         Ok(Measured { seconds, cpu, peak_mib: Some(peak_mib) })
     }
 
-    /// The broker of role `run` and its runner.
+    /// Brokers and their runners. The second broker, of role `apply`, has nothing to do.
     fn executors(&self) -> Vec<Process> {
-        descendants(self.up.id())
-            .into_iter()
-            .filter(|p| p.line.contains("cofferdam-executor") && !p.line.contains("apply"))
+        let brokers = descendants(self.up.id()).into_iter().filter(|p| p.line.contains("cofferdam-executor"));
+        brokers
+            .flat_map(|broker| {
+                let runners = descendants(broker.pid);
+                std::iter::once(broker).chain(runners)
+            })
             .collect()
     }
 
