@@ -104,7 +104,8 @@ fn page(reads: &[Row], loads: &[Row], megabytes: &f64) -> Result<String> {
     let mut text = format!(
         "# Many rows\n\nWritten by `cargo xtask bench data`. One table of six columns (bigint, int, double, text of 20\n\
          characters, timestamptz, numeric(12,2)) on a PostgreSQL of its own on the same machine, `fsync` on, over TCP on\n\
-         loopback without TLS for every client; the middle of {ROUNDS} rounds, all in one run. CPU is the client's alone:\n\
+         loopback without TLS for every client; the middle of {ROUNDS} rounds, all in one run. Cofferdam is timed\n\
+         from the start of the attempt to its end, the others as whole processes. CPU is the client's alone:\n\
          for Cofferdam broker and runner together, with sandbox, grants and ledger on. A million rows are\n\
          {megabytes:.0} MB as binary COPY.\n\nMachine: {}.\n\n",
         machine()
