@@ -9,11 +9,14 @@
 //! Fails: with a [`RenderError`] that names file and line.
 //! Source: <https://docs.getdbt.com/reference/dbt-jinja-functions>.
 
+mod engine;
 mod error;
 mod guard;
+pub mod library;
 mod macros;
 mod names;
 mod objects;
+pub mod world;
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicUsize;
@@ -23,8 +26,11 @@ use cofferdam_sdk::Relation;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::{Map, Value as Json};
 
+pub use engine::{Engine, datetime, from_json, to_json};
 pub use error::RenderError;
+pub use library::{Library, blocks};
 pub use macros::{Macros, OVERRIDES};
+pub use world::World;
 
 use crate::config::Config;
 
