@@ -23,6 +23,8 @@ pub trait Files {
     fn list(&self, prefix: &str) -> Result<Vec<FileInfo>, Failure>;
     /// A whole file.
     fn read(&self, path: &str) -> Result<Vec<u8>, Failure>;
+    /// Up to `length` bytes of a file from `offset`; fewer where the file ends before.
+    fn read_part(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, Failure>;
 
     /// A whole file as text; `Invalid` where it is not UTF-8.
     fn read_text(&self, path: &str) -> Result<String, Failure> {

@@ -10,3 +10,5 @@ pub const CHECK_FAILED: &str = "CD0922";
 pub const SEED: &str = "CD0923";
 /// The warehouse answered a test with something else than a number of rows.
 pub const COUNT: &str = "CD0924";
+/// The release's document of the node cannot be read.
+pub const DOCUMENT: &str = "CD0955";

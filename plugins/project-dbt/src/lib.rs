@@ -12,6 +12,7 @@ pub mod check_sql;
 pub mod codes;
 pub mod config;
 mod describe;
+pub mod document;
 pub mod jinja;
 pub mod names;
 pub mod problem;

@@ -1,0 +1,326 @@
+//! What the loader writes down for each node of the graph, and an attempt reads back.
+//!
+//! In: one range of a generated file of the release, named by the task's settings.
+//! Out: a [`Document`]: the node as dbt's manifest has it, where its names lead, which files hold
+//! its macros, the project and target it belongs to.
+//! Never: holds rows, secrets, or another node's text, but for ephemeral models and the model a unit
+//! test looks at, which are part of the node's own statement.
+//! Fails: with [`codes::DOCUMENT`], where release and plugin do not fit together.
+//! Source: dbt's manifest v12, <https://schemas.getdbt.com/dbt/manifest/v12.json>, for `node`.
+
+use std::collections::BTreeMap;
+
+use cofferdam_sdk::{Files, Invocation, Relation, TaskFailure};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::codes;
+
+/// The generated file with dbt's manifest.
+pub const MANIFEST_PATH: &str = "cofferdam/manifest.json";
+/// The generated file with one document per node, each in a range of its own.
+pub const NODES_PATH: &str = "cofferdam/nodes";
+/// The setting with the range of the node's document: `[offset, length]`.
+pub const DOCUMENT_SETTING: &str = "document";
+/// The setting with the range of the [`Shared`] document, which all nodes have in common.
+pub const SHARED_SETTING: &str = "shared";
+/// The setting with the folder of the project inside the release, empty for its root.
+pub const ROOT_SETTING: &str = "root";
+
+/// Everything an attempt knows of its node.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Document {
+    /// The node, exactly as in the manifest.
+    pub node: Node,
+    /// The node's own file as the release spells its path; empty where it has none (an operation).
+    pub file: String,
+    /// What each `ref()` leads to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refs: Vec<Reference>,
+    /// What each `source()` leads to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceReference>,
+    /// Ephemeral models among `refs`, and those they read in turn, each behind those it reads: the
+    /// order in which they become common table expressions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ephemerals: Vec<Document>,
+    /// The files with the macros that the node may call, those of the component itself excepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub macros: Vec<MacroFile>,
+    /// Whether its template or macros name `graph`: the manifest is then to be read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub graph: bool,
+    /// For a unit test: the model it looks at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tested: Option<Box<Document>>,
+    /// What all nodes of the project have in common; stands in a range of its own.
+    #[serde(skip)]
+    pub shared: Shared,
+}
+
+/// A node of the manifest.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Node(pub Map<String, Json>);
+
+/// What one `ref()` leads to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reference {
+    /// The package named, if one was.
+    pub package: Option<String>,
+    /// The name.
+    pub name: String,
+    /// The version named, if one was.
+    pub version: Option<String>,
+    /// The node it leads to.
+    pub unique_id: String,
+    /// Where that node's rows are; none for an ephemeral model.
+    pub relation: Option<RelationParts>,
+    /// Whether it is an ephemeral model.
+    pub ephemeral: bool,
+}
+
+/// What one `source()` leads to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceReference {
+    /// The source's name.
+    pub source: String,
+    /// The table's name.
+    pub name: String,
+    /// The node it leads to.
+    pub unique_id: String,
+    /// Where its rows are.
+    pub relation: RelationParts,
+}
+
+/// A relation by its parts, unquoted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RelationParts {
+    /// The database; none where the warehouse has but one.
+    pub database: Option<String>,
+    /// The schema.
+    pub schema: String,
+    /// The table or view.
+    pub identifier: String,
+}
+
+/// A file with macros.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MacroFile {
+    /// The package it belongs to.
+    pub package: String,
+    /// Its path as the release spells it.
+    pub file: String,
+    /// Those of its macros that the node may call.
+    pub names: Vec<String>,
+}
+
+/// What all nodes of a project have in common.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shared {
+    /// The project.
+    pub project: ProjectPart,
+    /// What `target` says.
+    pub target: Target,
+    /// What `env_var` may see: the allow-list of the release, with the values it was built with.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What a node needs to know of its project.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectPart {
+    /// The root project's name.
+    pub name: String,
+    /// In which packages `adapter.dispatch` looks.
+    pub dispatch: Vec<Dispatch>,
+    /// The comment put to each statement, as the project file has it; null where it has none.
+    pub query_comment: Json,
+    /// The variables each package sees, those of the root project over its own.
+    pub vars: BTreeMap<String, Map<String, Json>>,
+    /// Which parts of a name are quoted: `database`, `schema`, `identifier`.
+    pub quoting: Map<String, Json>,
+    /// The project's `flags`.
+    pub flags: Map<String, Json>,
+}
+
+/// Where `adapter.dispatch` looks for the macros of one namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dispatch {
+    /// The namespace.
+    pub macro_namespace: String,
+    /// The packages, first found wins.
+    pub search_order: Vec<String>,
+}
+
+/// What `target` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Target {
+    /// The target's name.
+    pub name: String,
+    /// The profile's name.
+    pub profile_name: String,
+    /// The adapter's type, e.g. `postgres`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The schema of nodes that name none.
+    pub schema: String,
+    /// The database.
+    pub database: String,
+    /// How many nodes are built at a time.
+    pub threads: u64,
+    /// What else the build says of it.
+    #[serde(flatten)]
+    pub other: Map<String, Json>,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            profile_name: "default".to_owned(),
+            kind: "sqlite".to_owned(),
+            schema: crate::names::TARGET_SCHEMA.to_owned(),
+            database: String::new(),
+            threads: 4,
+            other: Map::new(),
+        }
+    }
+}
+
+impl Node {
+    /// A text of the node, empty where it has none.
+    #[must_use]
+    pub fn text(&self, key: &str) -> &str {
+        self.0.get(key).and_then(Json::as_str).unwrap_or_default()
+    }
+
+    /// `model.shop.orders`.
+    #[must_use]
+    pub fn unique_id(&self) -> &str {
+        self.text("unique_id")
+    }
+
+    /// `orders`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.text("name")
+    }
+
+    /// The package it belongs to.
+    #[must_use]
+    pub fn package(&self) -> &str {
+        self.text("package_name")
+    }
+
+    /// `model`, `seed`, `snapshot`, `test`, `unit_test`, `operation`, `analysis`, `source`.
+    #[must_use]
+    pub fn resource_type(&self) -> &str {
+        self.text("resource_type")
+    }
+
+    /// The template.
+    #[must_use]
+    pub fn raw_code(&self) -> &str {
+        self.text("raw_code")
+    }
+
+    /// Its file, relative to its package.
+    #[must_use]
+    pub fn original_file_path(&self) -> &str {
+        self.text("original_file_path")
+    }
+
+    /// The whole configuration, as `config.get` sees it.
+    #[must_use]
+    pub fn config(&self) -> &Map<String, Json> {
+        static EMPTY: std::sync::LazyLock<Map<String, Json>> = std::sync::LazyLock::new(Map::new);
+        self.0.get("config").and_then(Json::as_object).unwrap_or(&EMPTY)
+    }
+
+    /// One setting; none where it is absent or null.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&Json> {
+        self.config().get(name).filter(|value| !value.is_null())
+    }
+
+    /// Where its rows are: what `this` is.
+    #[must_use]
+    pub fn relation(&self) -> RelationParts {
+        let database = Some(self.text("database").to_owned()).filter(|name| !name.is_empty());
+        let identifier = match self.text("identifier") {
+            "" => self.text("alias"),
+            identifier => identifier,
+        };
+        RelationParts {
+            database,
+            schema: self.text("schema").to_owned(),
+            identifier: if identifier.is_empty() { self.name() } else { identifier }.to_owned(),
+        }
+    }
+}
+
+impl RelationParts {
+    /// The relation of the SDK. The database is left out: a gateway has one.
+    #[must_use]
+    pub fn relation(&self) -> Relation {
+        Relation::new(self.schema.as_str(), self.identifier.as_str())
+    }
+
+    /// `schema.name`, as a request has it.
+    #[must_use]
+    pub fn dotted(&self) -> String {
+        format!("{}.{}", self.schema, self.identifier)
+    }
+}
+
+impl Document {
+    /// Reads the node's document and what it shares with the others.
+    ///
+    /// # Errors
+    /// Where a setting is missing, or the file does not hold what the settings say.
+    pub fn read(files: &dyn Files, invocation: &Invocation) -> Result<Self, TaskFailure> {
+        let mut document: Self = part(files, invocation, DOCUMENT_SETTING)?;
+        document.shared = part(files, invocation, SHARED_SETTING)?;
+        Ok(document)
+    }
+
+    /// What a `ref` leads to; a version is compared as it is written.
+    #[must_use]
+    pub fn reference(&self, package: Option<&str>, name: &str, version: Option<&str>) -> Option<&Reference> {
+        self.refs.iter().find(|to| {
+            to.package.as_deref() == package && to.name == name && to.version.as_deref() == version
+        })
+    }
+
+    /// What a `source` leads to.
+    #[must_use]
+    pub fn source(&self, source: &str, name: &str) -> Option<&SourceReference> {
+        self.sources.iter().find(|to| to.source == source && to.name == name)
+    }
+}
+
+/// The document in the range that a setting names.
+fn part<T: serde::de::DeserializeOwned>(
+    files: &dyn Files,
+    invocation: &Invocation,
+    setting: &str,
+) -> Result<T, TaskFailure> {
+    let (offset, length): (u64, u64) = invocation.required_setting(setting)?;
+    let bytes = files.read_part(NODES_PATH, offset, length)?;
+    serde_json::from_slice(&bytes).map_err(|why| {
+        let message = format!(
+            "`{}`: what the release holds for it cannot be read ({why}); build the release again with the plugins it runs with",
+            invocation.task
+        );
+        TaskFailure::permanent(codes::DOCUMENT, message)
+    })
+}
