@@ -50,6 +50,11 @@ const CLAIMS: &[(&str, Claim)] = &[
     ("host-files", Told("no file")),
     ("clocks", Told("coarse")),
     ("random", Told("true")),
+    ("keep", Told("kept")),
+    ("keep-a-path", Told("CD0322")),
+    ("keep-too-large", Told("limit")),
+    ("keep-too-many", Told("kept 16, then CD0321")),
+    ("keep-too-much", Told("kept 8, then CD0323")),
 ];
 
 /// Every way of `hostile-adapter`: the statement that asks for it, and what must come of it.
@@ -71,6 +76,11 @@ const PROJECT_CLAIMS: &[(&str, &str)] = &[
     ("needs-nobody", "CD0"),
     ("circle", "CD0"),
     ("escapes-in-problem", "owned"),
+    ("file-outside", "CD0020"),
+    ("file-above", "CD0020"),
+    ("file-twice", "CD0020"),
+    ("file-huge", "CD0407"),
+    ("many-files", "CD0407"),
     ("spin", "CD0410"),
 ];
 

@@ -60,6 +60,10 @@ pub trait Telemetry {
     fn log(&self, level: Level, message: &str);
     /// Tells how far the work is: `done` of `total` steps.
     fn progress(&self, done: u64, total: u64);
+    /// Keeps a small file beside the attempt's log. `name`: 1 to 64 characters of `a-z`, `0-9`,
+    /// `_`, `.`, `-`, a letter or digit first; at most 1 MiB; per attempt 16 calls and 8 MiB
+    /// together. A name kept before is replaced.
+    fn keep(&self, name: &str, content: &[u8]) -> Result<(), Failure>;
 }
 
 /// Opens SQL sessions. Lent to adapters.

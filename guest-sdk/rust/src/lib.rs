@@ -62,8 +62,8 @@ pub use data::{Access, Column, DataType, Relation, RelationInfo, RelationKind, V
 pub use failure::{Detail, Failure, FailureKind, TaskFailure};
 pub use host::{FileInfo, Files, Level, Loader, Rows, Session, Sql, Telemetry};
 pub use task::{
-    Argument, Context, Invocation, Outcome, Problem, Project, ProjectConfig, ProjectContext, SqlRequest,
-    Task, TaskSpec,
+    Argument, Context, Description, Generated, Invocation, Outcome, Problem, Project, ProjectConfig,
+    ProjectContext, SqlRequest, Task, TaskSpec,
 };
 pub use warehouse::{
     Adapter, ChangeMark, Connection, Dialect, HardDeletes, HistoryNames, MergeStrategy, Snapshot, ValueRange,

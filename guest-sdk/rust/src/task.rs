@@ -1,7 +1,7 @@
 //! What tasks and project loaders are.
 //!
 //! In: an [`Invocation`] or a [`ProjectConfig`], and the host's things in a context.
-//! Out: an [`Outcome`], or the graph as [`TaskSpec`]s.
+//! Out: an [`Outcome`], or the graph as a [`Description`].
 //! Never: keeps anything between calls; each runs in a fresh instance.
 //! Fails: with [`TaskFailure`], or with one [`Problem`] per file that cannot be read.
 //! Source: `wit/task/task.wit`.
@@ -135,8 +135,42 @@ pub struct ProjectConfig {
     pub root: String,
     /// The gateway its tasks work on.
     pub gateway: String,
+    /// The name of the gateway's adapter plugin, e.g. `adapter-postgres`.
+    pub adapter: String,
     /// Variables given by the operator of the build.
     pub vars: Vec<Argument>,
+    /// What the release's author says to this loader.
+    pub settings: Vec<Argument>,
+}
+
+impl ProjectConfig {
+    /// A setting of the release's author, none where there is none of that name. A value that is
+    /// not of this shape is a problem of the project's configuration.
+    pub fn setting<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Problem> {
+        find(&self.settings, "setting", name).map_err(|failure| Problem {
+            path: String::new(),
+            line: 0,
+            message: failure.message,
+        })
+    }
+}
+
+/// A file the loader made: it becomes a file of the signed release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// Its path from the project's folder: starts with `cofferdam/`.
+    pub path: String,
+    /// What it holds, at most 64 MiB; all together at most 256 MiB.
+    pub content: Vec<u8>,
+}
+
+/// A project, as a release takes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Its tasks.
+    pub tasks: Vec<TaskSpec>,
+    /// What it leaves for its tasks, at most 1,000.
+    pub files: Vec<Generated>,
 }
 
 /// What a task asks to be allowed, in the words of the grant file.
@@ -194,5 +228,5 @@ impl std::fmt::Display for Problem {
 /// What a project loader is. Export it with [`crate::export_project!`].
 pub trait Project: 'static {
     /// Reads the project's files and names its tasks.
-    fn describe(cx: &ProjectContext<'_>, config: ProjectConfig) -> Result<Vec<TaskSpec>, Vec<Problem>>;
+    fn describe(cx: &ProjectContext<'_>, config: ProjectConfig) -> Result<Description, Vec<Problem>>;
 }

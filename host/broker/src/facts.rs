@@ -1,6 +1,6 @@
 //! A call as the ledger records it.
 
-use cofferdam_call::{Call, CallKind, Refusal};
+use cofferdam_call::{Call, CallKind, KEPT_NAME_BYTES_MAX, Refusal};
 use cofferdam_grants::Allowed;
 use cofferdam_ids::Code;
 use cofferdam_ledger::{GrantRef, StatementFacts, Target};
@@ -38,7 +38,8 @@ pub(crate) fn recording(call: &Call, weighed: &Weighed) -> Recording {
         | Call::SqlLoad { .. }
         | Call::SqlLoadWrite { .. }
         | Call::FileList { .. }
-        | Call::FileRead { .. } => Recording::Quiet,
+        | Call::FileRead { .. }
+        | Call::Keep { .. } => Recording::Quiet,
         Call::Close { .. } | Call::Log { .. } | Call::Progress { .. } => Recording::Counted,
     }
 }
@@ -75,11 +76,16 @@ pub(crate) fn capability(kind: CallKind) -> &'static str {
         CallKind::FileRead => "file_read",
         CallKind::Log => "log",
         CallKind::Progress => "progress",
+        CallKind::Keep => "keep",
     }
 }
 
 pub(crate) fn target(call: &Call, weighed: &Weighed) -> Option<Target> {
     match call {
+        Call::Keep { name } => Some(Target::Kept {
+            name: cofferdam_call::shorten(&crate::log::clean(name), KEPT_NAME_BYTES_MAX),
+            sha256: weighed.kept,
+        }),
         Call::SqlOpen { gateway, access } => {
             Some(Target::Gateway { name: gateway.clone(), access: access.to_string() })
         }

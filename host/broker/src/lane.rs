@@ -7,8 +7,8 @@ use std::{
 };
 
 use cofferdam_call::{
-    AttemptEnd, AttemptPlan, EndState, FailureKind, Frame, FrameError, FromRunner, Refusal, ToRunner, Usage,
-    read_frame, shorten, write_frame,
+    AttemptEnd, AttemptPlan, DESCRIPTION_BYTES_MAX, Description, EndState, FailureKind, Frame, FrameError,
+    FromRunner, GuestKind, Refusal, ToRunner, Usage, read_frame, shorten, write_frame,
 };
 use cofferdam_ids::Code;
 
@@ -71,7 +71,9 @@ struct Lane<'a> {
 
 impl Lane<'_> {
     fn serve(&mut self, plan: AttemptPlan, door: &mut Door) -> Result<AttemptEnd, FrameError> {
+        let describes = plan.kind == GuestKind::Project;
         write_frame(self, &ToRunner::Start(Box::new(plan)), &[])?;
+        let mut described = Vec::new();
         loop {
             let Frame { message, payload } = read_frame(self)?;
             match message {
@@ -79,7 +81,20 @@ impl Lane<'_> {
                     Ok((reply, payload)) => self.answer(&ToRunner::Reply(reply), &payload)?,
                     Err(refusal) => self.answer(&ToRunner::Refused(refusal), &[])?,
                 },
-                FromRunner::End(end) => return Ok(*end),
+                FromRunner::Described if describes => {
+                    if described.len() + payload.len() > DESCRIPTION_BYTES_MAX {
+                        return Err(FrameError::Malformed);
+                    }
+                    described.extend_from_slice(&payload);
+                }
+                FromRunner::Described => return Err(FrameError::Malformed),
+                FromRunner::End(mut end) => {
+                    if let (EndState::Described(description), false) = (&mut end.state, described.is_empty())
+                    {
+                        *description = Description::from_bytes(&described).ok_or(FrameError::Malformed)?;
+                    }
+                    return Ok(*end);
+                }
                 FromRunner::Ready(_) | FromRunner::Loaded { .. } => return Err(FrameError::Malformed),
             }
         }

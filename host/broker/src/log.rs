@@ -2,8 +2,10 @@
 
 use std::{fs::File, io, io::Write as _};
 
-use cofferdam_call::{LOG_LINE_BYTES_MAX, LogLevel, shorten};
+use cofferdam_call::{KEPT_BYTES_MAX, KEPT_FILES_MAX, LOG_LINE_BYTES_MAX, LogLevel, Refusal, shorten};
 use cofferdam_ids::Timestamp;
+
+use crate::refusals;
 
 /// Where an attempt's log goes.
 pub trait LogSink: Send {
@@ -11,6 +13,10 @@ pub trait LogSink: Send {
     fn line(&mut self, line: &str) -> io::Result<()>;
     /// Told how far the work is.
     fn progress(&mut self, _done: u64, _total: u64) {}
+    /// Keeps a small file beside the log, in the place of one of the same name.
+    fn keep(&mut self, _name: &str, _content: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
     /// No more lines come.
     fn end(&mut self) -> io::Result<()> {
         Ok(())
@@ -48,11 +54,13 @@ pub(crate) struct BoundedLog {
     bytes_left: u64,
     pub(crate) kept: u64,
     pub(crate) dropped: u64,
+    files: usize,
+    file_bytes: usize,
 }
 
 impl BoundedLog {
     pub(crate) fn new(sink: Box<dyn LogSink>, bytes_max: u64) -> Self {
-        Self { sink, bytes_left: bytes_max, kept: 0, dropped: 0 }
+        Self { sink, bytes_left: bytes_max, kept: 0, dropped: 0, files: 0, file_bytes: 0 }
     }
 
     /// Adds a guest's line. A sink that fails counts as full: a log is no ledger.
@@ -75,6 +83,26 @@ impl BoundedLog {
 
     pub(crate) fn progress(&mut self, done: u64, total: u64) {
         self.sink.progress(done, total);
+    }
+
+    /// Keeps a file beside the log, within the attempt's number and bytes.
+    pub(crate) fn keep(&mut self, name: &str, content: &[u8]) -> Result<(), Refusal> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b);
+        let starts = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if !starts || !name.bytes().all(plain) {
+            return Err(refusals::bad_kept_name());
+        }
+        if self.files >= KEPT_FILES_MAX {
+            return Err(refusals::too_many("files kept beside its log", KEPT_FILES_MAX));
+        }
+        let bytes = self.file_bytes + content.len();
+        if bytes > KEPT_BYTES_MAX {
+            return Err(refusals::too_long("what is kept beside the log", bytes, KEPT_BYTES_MAX));
+        }
+        self.sink.keep(name, content).map_err(|_| refusals::not_kept())?;
+        self.files += 1;
+        self.file_bytes = bytes;
+        Ok(())
     }
 
     /// Says how many lines are missing.

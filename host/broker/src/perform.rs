@@ -61,6 +61,10 @@ impl Door {
                 self.log.progress(done, total);
                 Ok(Reply::Done.into())
             }
+            Call::Keep { name } => {
+                self.log.keep(&name, payload)?;
+                Ok(Reply::Done.into())
+            }
         }
     }
 

@@ -26,6 +26,16 @@ pub(crate) fn describing() -> Refusal {
     Refusal::new(FailureKind::Refused, Code(325), message)
 }
 
+pub(crate) fn bad_kept_name() -> Refusal {
+    let message =
+        "a file kept beside the log has a name of `a-z`, `0-9`, `_`, `.`, `-`, a letter or digit first";
+    Refusal::new(FailureKind::Invalid, Code(322), message)
+}
+
+pub(crate) fn not_kept() -> Refusal {
+    Refusal::new(FailureKind::Unavailable, Code(335), "the file cannot be kept beside the log now")
+}
+
 /// The call cannot be recorded, so it is not performed. The cause is the executor's to tell.
 pub(crate) fn unrecorded(error: &LogError) -> Refusal {
     Refusal::new(

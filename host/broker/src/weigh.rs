@@ -4,7 +4,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use cofferdam_call::{
-    Call, FRAME_BYTES_MAX, Handle, Refusal, STATEMENT_BYTES_MAX, VALUE_BYTES_MAX, VALUES_MAX, Value,
+    Call, FRAME_BYTES_MAX, Handle, KEPT_FILE_BYTES_MAX, KEPT_NAME_BYTES_MAX, Refusal, STATEMENT_BYTES_MAX,
+    VALUE_BYTES_MAX, VALUES_MAX, Value,
 };
 use cofferdam_cap_sql::Engine;
 use cofferdam_grants::{Dialect, Reading, read_statement};
@@ -51,6 +52,8 @@ pub(crate) struct Weighed {
     pub(crate) session: Option<Facts>,
     pub(crate) statement: Option<WeighedStatement>,
     pub(crate) bytes_in: u64,
+    /// Digest of a file to be kept.
+    pub(crate) kept: Option<Sha256Digest>,
 }
 
 /// One statement.
@@ -65,7 +68,7 @@ pub(crate) struct WeighedStatement {
 impl Weighed {
     /// A call of which nothing is known.
     pub(crate) fn unknown() -> Self {
-        Self { session: None, statement: None, bytes_in: 0 }
+        Self { session: None, statement: None, bytes_in: 0, kept: None }
     }
 }
 
@@ -95,7 +98,8 @@ pub(crate) fn weigh(
             signed: signed(&sha256),
         });
     }
-    Ok(Weighed { session, statement: weighed_statement, bytes_in })
+    let kept = matches!(call, Call::Keep { .. }).then(|| Sha256Digest::of(payload));
+    Ok(Weighed { session, statement: weighed_statement, bytes_in, kept })
 }
 
 /// The handle a call is about, and which sort it takes.
@@ -114,7 +118,8 @@ fn handle_of(call: &Call) -> Option<(Handle, Sort)> {
         | Call::FileList { .. }
         | Call::FileRead { .. }
         | Call::Log { .. }
-        | Call::Progress { .. } => None,
+        | Call::Progress { .. }
+        | Call::Keep { .. } => None,
     }
 }
 
@@ -124,6 +129,10 @@ fn check_sizes(call: &Call, payload: &[u8]) -> Result<(), Refusal> {
     };
     match call {
         Call::SqlLoadWrite { .. } => return longest("a frame", payload.len(), FRAME_BYTES_MAX),
+        Call::Keep { name } => {
+            longest("a kept file's name", name.len(), KEPT_NAME_BYTES_MAX)?;
+            return longest("a kept file", payload.len(), KEPT_FILE_BYTES_MAX);
+        }
         _ if !payload.is_empty() => return Err(refusals::stray_payload()),
         Call::SqlQuery { statement, values, .. } | Call::SqlExecute { statement, values, .. } => {
             longest("a statement", statement.len(), STATEMENT_BYTES_MAX)?;

@@ -17,7 +17,7 @@ use cofferdam_cap_sql::{
 };
 use cofferdam_grants::{Allowed, Ask, Decision};
 use cofferdam_ids::{Code, GatewayName, GrantId, Sha256Digest};
-use cofferdam_ledger::{CapResult, Event, PeerFacts, PublishFacts};
+use cofferdam_ledger::{CapResult, Event, PeerFacts, PublishFacts, Target};
 use house::{Disk, House, SIGNED, ask, execute, gateway, granted, open, query, tables};
 
 fn code(result: Result<impl std::fmt::Debug, Refusal>) -> u16 {
@@ -402,6 +402,34 @@ fn log_lines_are_kept_within_the_limit_and_counted() {
         ]
     );
     assert!(house.events().is_empty(), "telemetry is counted, not recorded line by line");
+}
+
+#[test]
+fn a_kept_file_is_recorded_by_name_and_digest_and_its_limits_hold() {
+    let house = House::new();
+    let mut door = house.door();
+    let mut keep = |name: &str, bytes: usize| {
+        door.call(Call::Keep { name: name.to_owned() }, vec![b'x'; bytes]).map(|(reply, _)| reply)
+    };
+    assert_eq!(keep("result.json", 3), Ok(Reply::Done));
+    let events = house.events();
+    let Some(Event::CapIntent(intent)) = events.first() else { panic!("{events:?}") };
+    let sha256 = Some(Sha256Digest::of(b"xxx"));
+    assert_eq!(intent.target, Some(Target::Kept { name: "result.json".to_owned(), sha256 }));
+    assert_eq!(intent.bytes_in, 3);
+    for name in ["", "../a", "a/b", ".a", "A"] {
+        assert_eq!(code(keep(name, 1)), 322, "{name}");
+    }
+    assert_eq!(code(keep(&"a".repeat(65), 1)), 323);
+    assert_eq!(code(keep("a", (1 << 20) + 1)), 323);
+    for n in 0..7 {
+        assert_eq!(keep(&format!("f{n}"), 1 << 20), Ok(Reply::Done));
+    }
+    assert_eq!(code(keep("more", 1 << 20)), 323, "eight MiB together");
+    for n in 0..8 {
+        assert_eq!(keep(&format!("g{n}"), 0), Ok(Reply::Done));
+    }
+    assert_eq!(code(keep("one-more", 0)), 321);
 }
 
 #[test]

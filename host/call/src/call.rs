@@ -126,6 +126,11 @@ pub enum Call {
         /// Of so many.
         total: u64,
     },
+    /// Keeps the payload as a small file beside the attempt's log. Reply: [`Reply::Done`].
+    Keep {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Which call it is, without its arguments: for records, metrics and tests.
@@ -148,6 +153,7 @@ pub enum CallKind {
     FileRead,
     Log,
     Progress,
+    Keep,
 }
 
 impl Call {
@@ -169,6 +175,7 @@ impl Call {
             Self::FileRead { .. } => CallKind::FileRead,
             Self::Log { .. } => CallKind::Log,
             Self::Progress { .. } => CallKind::Progress,
+            Self::Keep { .. } => CallKind::Keep,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! A runner has one control socket (its standard input) and one lane, a socket of its own, per
 //! slot. A lane carries one attempt at a time, strictly in turn: the broker sends
 //! [`ToRunner::Start`]; the runner sends [`FromRunner::Call`] and waits for [`ToRunner::Reply`] or
-//! [`ToRunner::Refused`], as often as the guest asks; then the runner sends [`FromRunner::End`].
+//! [`ToRunner::Refused`], as often as the guest asks; then the runner sends [`FromRunner::End`],
+//! after a project's description the pieces of it before as [`FromRunner::Described`].
 //! The control socket carries `Configure`/`Ready`, `Load`/`Loaded` and `Cancel`.
 
 use cofferdam_ids::{Code, GatewayName, Sha256Digest};
@@ -62,6 +63,9 @@ pub enum FromRunner {
     },
     /// Lane: the guest asks for something. The payload is what the call says.
     Call(Call),
+    /// Lane: a piece of a [`Description`]; the payload is the bytes. The end that follows has an
+    /// empty one.
+    Described,
     /// Lane: the attempt is over and its stores are gone.
     End(Box<AttemptEnd>),
 }
@@ -168,7 +172,40 @@ pub struct Invocation {
 pub struct Descr {
     pub root: String,
     pub gateway: String,
+    pub adapter: String,
     pub vars: Vec<NamedJson>,
+    pub settings: Vec<NamedJson>,
+}
+
+/// `cofferdam:task/project.description`. Too long for one frame: it travels in pieces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented in wit/task, field by field")]
+pub struct Description {
+    pub tasks: Vec<TaskDescription>,
+    pub files: Vec<Generated>,
+}
+
+/// `cofferdam:task/project.generated`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "documented in wit/task, field by field")]
+pub struct Generated {
+    pub path: String,
+    #[serde(with = "serde_bytes")]
+    pub content: Vec<u8>,
+}
+
+impl Description {
+    /// As it travels.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // A structure of texts and lists always has a form.
+        postcard::to_stdvec(self).unwrap_or_default()
+    }
+
+    /// As it came; `None` where the bytes are no description, or more than one.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (description, rest) = postcard::take_from_bytes(bytes).ok()?;
+        rest.is_empty().then_some(description)
+    }
 }
 
 /// How an attempt ended.
@@ -191,7 +228,7 @@ pub enum EndState {
         summary: String,
     },
     /// The project was described.
-    Described(Vec<TaskDescription>),
+    Described(Description),
     /// The project's files are wrong.
     Problems(Vec<Problem>),
     /// The task says it failed.

@@ -17,8 +17,8 @@ mod value;
 pub use call::{Call, CallKind, FileInfo, Handle, LogLevel, Reply};
 pub use framing::{Frame, FrameError, read_frame, write_frame};
 pub use lane::{
-    AttemptEnd, AttemptPlan, Confinement, Descr, EndState, FromRunner, GuestKind, Interface, Invocation,
-    Limits, NamedJson, Problem, SqlAsk, TaskDescription, ToRunner, Usage,
+    AttemptEnd, AttemptPlan, Confinement, Descr, Description, EndState, FromRunner, Generated, GuestKind,
+    Interface, Invocation, Limits, NamedJson, Problem, SqlAsk, TaskDescription, ToRunner, Usage,
 };
 pub use limits::*;
 pub use refusal::{FailureKind, Refusal};

@@ -22,6 +22,24 @@ pub const MESSAGE_BYTES_MAX: usize = 4 << 10;
 pub const HANDLES_MAX: usize = 256;
 /// Bytes of one read from a release file.
 pub const FILE_READ_BYTES_MAX: u32 = 1 << 20;
+/// Bytes of a file kept beside an attempt's log.
+pub const KEPT_FILE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the name of such a file.
+pub const KEPT_NAME_BYTES_MAX: usize = 64;
+/// Files one attempt may keep.
+pub const KEPT_FILES_MAX: usize = 16;
+/// Bytes of all files one attempt keeps.
+pub const KEPT_BYTES_MAX: usize = 8 << 20;
+/// Files a loader may make.
+pub const GENERATED_FILES_MAX: usize = 1_000;
+/// Bytes of one file a loader makes.
+pub const GENERATED_FILE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of all files a loader makes.
+pub const GENERATED_BYTES_MAX: usize = 256 << 20;
+/// Bytes of all texts of a project's graph.
+pub const GRAPH_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a description on its way from runner to broker.
+pub const DESCRIPTION_BYTES_MAX: usize = GENERATED_BYTES_MAX + 2 * GRAPH_BYTES_MAX;
 /// Files of one release.
 pub const FILES_MAX: usize = 100_000;
 /// Tasks of one release.

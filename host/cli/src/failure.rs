@@ -48,6 +48,8 @@ pub const DESCRIBE: Code = Code(17);
 pub const TAKEN: Code = Code(18);
 /// A parameter cannot be read.
 pub const PARAMETER: Code = Code(19);
+/// A file a loader made has no place in the release.
+pub const GENERATED: Code = Code(20);
 
 /// One link of the chain of causes.
 #[derive(Debug)]

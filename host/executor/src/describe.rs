@@ -2,7 +2,8 @@
 //!
 //! In: a component, the files on standard input as
 //! `{"files":[{"path":"…","host_path":"…"}]}`, and what to describe. Out: one JSON line:
-//! `{"tasks":[…]}`, `{"problems":[…]}` or `{"error":{"code","message","fix"}}`.
+//! `{"described":{"tasks":[…],"files":[{"path","sha256","size"}]}}`, `{"problems":[…]}` or
+//! `{"error":{"code","message","fix"}}`; what the loader made lies in a folder, by digest.
 //! Never: needs a scheduler, a key or a grant; runs the loader in this process.
 //! Fails: with exit code 1 and the error as JSON.
 //! Source: the design, §6: `describe` runs with nothing linked but the release's files.
@@ -17,7 +18,8 @@ use std::{
 
 use cofferdam_broker::{AttemptContext, AttemptIds, DescribeRights, Door, Gateways, LogSink, serve_lane};
 use cofferdam_call::{
-    AttemptPlan, Descr, EndState, GuestKind, Interface, Limits, NamedJson, Problem, TaskDescription,
+    AttemptPlan, Descr, EndState, Generated, GuestKind, Interface, Limits, NamedJson, Problem,
+    TaskDescription,
 };
 use cofferdam_cap_files::{ReleaseFile, ReleaseFiles};
 use cofferdam_ids::{
@@ -55,15 +57,24 @@ pub struct DescribeArgs {
     /// The gateway its tasks work on.
     #[arg(long)]
     gateway: String,
+    /// The name of the gateway's adapter plugin.
+    #[arg(long, default_value = "")]
+    adapter: String,
     /// A variable: a name, `=`, and a JSON value.
     #[arg(long = "var", value_name = "NAME=JSON")]
     vars: Vec<String>,
+    /// Where files the loader makes go, each under its digest; without it there can be none.
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Question {
     files: Vec<HostFile>,
+    /// Settings of the loader. They may be long, so they do not come as arguments.
+    #[serde(default)]
+    settings: Vec<NamedJson>,
 }
 
 #[derive(Deserialize)]
@@ -76,9 +87,23 @@ struct HostFile {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
-    Tasks(Vec<TaskDescription>),
+    Described(Described),
     Problems(Vec<Problem>),
     Error(Told),
+}
+
+#[derive(Serialize)]
+struct Described {
+    tasks: Vec<TaskDescription>,
+    files: Vec<Made>,
+}
+
+/// A file the loader made.
+#[derive(Serialize)]
+struct Made {
+    path: String,
+    sha256: Sha256Digest,
+    size: u64,
 }
 
 #[derive(Serialize)]
@@ -109,7 +134,8 @@ pub fn main(args: &DescribeArgs) -> ExitCode {
 }
 
 fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<Answer, ExecutorError> {
-    let files = read_files(list)?;
+    let question = read_question(list)?;
+    let files = read_files(question.files)?;
     let vars = args.vars.iter().map(|v| variable(v)).collect::<Result<_, _>>()?;
     let component = read_component(&args.plugin)?;
     let artifact = compile(program, &component)?;
@@ -123,14 +149,23 @@ fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<
         interfaces: vec![Interface::ReleaseFiles, Interface::Telemetry],
         limits: LIMITS,
         invocation: None,
-        describe: Some(Descr { root: args.root.clone(), gateway: args.gateway.clone(), vars }),
+        describe: Some(Descr {
+            root: args.root.clone(),
+            gateway: args.gateway.clone(),
+            adapter: args.adapter.clone(),
+            vars,
+            settings: question.settings,
+        }),
     };
     let mut door = Door::new(context(files)?);
     let lane = lanes.first().ok_or_else(|| ExecutorError::RunnerStart("it has no lane".into()))?;
     let served = serve_lane(lane, plan, &mut door);
     door.finish();
     match served.end.state {
-        EndState::Described(tasks) => Ok(Answer::Tasks(tasks)),
+        EndState::Described(found) => {
+            let files = made(found.files, args.output.as_deref())?;
+            Ok(Answer::Described(Described { tasks: found.tasks, files }))
+        }
         EndState::Problems(problems) => Ok(Answer::Problems(problems)),
         EndState::Stopped { code, message } => {
             let stopped = cofferdam_runner::Stopped { code, message };
@@ -141,6 +176,30 @@ fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<
             Err(ExecutorError::RunnerDied("it ended a project as if it were a task".into()))
         }
     }
+}
+
+/// Puts what the loader made into a folder. Its paths are for whoever builds the release to judge.
+fn made(files: Vec<Generated>, folder: Option<&Path>) -> Result<Vec<Made>, ExecutorError> {
+    let unwritable = |path: &Path, source: io::Error| ExecutorError::Objects {
+        path: path.display().to_string(),
+        source: source.into(),
+    };
+    let mut made = Vec::with_capacity(files.len());
+    for file in files {
+        let sha256 = Sha256Digest::of(&file.content);
+        let folder = folder.ok_or_else(|| ExecutorError::Setting {
+            flag: "output",
+            why: "the loader made files, and no folder for them was named".to_owned(),
+        })?;
+        let place = folder.join(sha256.to_string());
+        if !place.exists() {
+            let part = folder.join(format!(".{sha256}.{}.part", std::process::id()));
+            let written = fs::write(&part, &file.content).and_then(|()| fs::rename(&part, &place));
+            written.map_err(|source| unwritable(&place, source))?;
+        }
+        made.push(Made { path: clean(&file.path, 1 << 10), sha256, size: file.content.len() as u64 });
+    }
+    Ok(made)
 }
 
 fn variable(text: &str) -> Result<NamedJson, ExecutorError> {
@@ -164,15 +223,21 @@ fn read_component(path: &Path) -> Result<Blob, ExecutorError> {
     Blob::take_in(bytes.as_slice(), Sha256Digest::of(&bytes), bytes.len() as u64)
 }
 
-fn read_files(list: impl io::Read) -> Result<ReleaseFiles, ExecutorError> {
-    let bad = |e: &dyn std::fmt::Display| ExecutorError::FileList(clean(&e.to_string(), 512));
+fn bad_list(error: &dyn std::fmt::Display) -> ExecutorError {
+    ExecutorError::FileList(clean(&error.to_string(), 512))
+}
+
+fn read_question(list: impl io::Read) -> Result<Question, ExecutorError> {
     let mut text = Vec::new();
-    list.take(LIST_BYTES_MAX).read_to_end(&mut text).map_err(|e| bad(&e))?;
-    let question: Question = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
+    list.take(LIST_BYTES_MAX).read_to_end(&mut text).map_err(|e| bad_list(&e))?;
+    serde_json::from_slice(&text).map_err(|e| bad_list(&e))
+}
+
+fn read_files(files: Vec<HostFile>) -> Result<ReleaseFiles, ExecutorError> {
     let mut packing = Packing::new()?;
-    let mut entries = Vec::with_capacity(question.files.len());
+    let mut entries = Vec::with_capacity(files.len());
     let mut sum = 0;
-    for file in question.files {
+    for file in files {
         let unreadable =
             |source| ExecutorError::Unreadable { what: "the file", path: file.host_path.clone(), source };
         let bytes = fs::read(&file.host_path).map_err(unreadable)?;
@@ -187,7 +252,7 @@ fn read_files(list: impl io::Read) -> Result<ReleaseFiles, ExecutorError> {
         }
         entries.push(ReleaseFile { path: file.path, sha256, size });
     }
-    ReleaseFiles::new(entries, Arc::new(packing.seal()?)).map_err(|e| bad(&e))
+    ReleaseFiles::new(entries, Arc::new(packing.seal()?)).map_err(|e| bad_list(&e))
 }
 
 fn context(files: ReleaseFiles) -> Result<AttemptContext, ExecutorError> {

@@ -1,11 +1,12 @@
 //! Results and logs of attempts, in an object store of the customer's: a local folder by default.
 //!
-//! In: an attempt's log and result. Out: two objects under the run, `<task>/attempt-<n>.log` and
-//! `.json`. Nothing of them goes to the scheduler.
+//! In: an attempt's log, the files it kept and its result. Out: objects under the run,
+//! `<task>/attempt-<n>.log` and `.json`, and `attempt-<n>/<name>` for each file. Nothing of them goes
+//! to the scheduler.
 //! Fails: with `CD0740`.
 //! Source: §9 of the design, "what may leave the customer's network".
 
-use std::{os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
+use std::{collections::BTreeMap, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
 
 use cofferdam_call::Usage;
 use cofferdam_ids::{AttemptNo, Code, RunId, TaskId, Timestamp};
@@ -51,6 +52,15 @@ pub struct AttemptResult {
     pub usage: Usage,
 }
 
+/// What an attempt leaves beside its result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Its log.
+    pub log: Vec<u8>,
+    /// Small files it kept, by name.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
 /// The object store.
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
@@ -72,16 +82,20 @@ impl Objects {
         Ok(Self { store: Arc::new(store), runtime })
     }
 
-    /// Keeps an attempt's log, if it has one, and its result. Blocks.
+    /// Keeps an attempt's log, if it has one, its files and, when they are there, its result.
+    /// Blocks.
     pub fn keep(
         &self,
         name: AttemptName<'_>,
-        log: Vec<u8>,
+        words: Words,
         result: &AttemptResult,
     ) -> Result<(), ExecutorError> {
         let base = format!("runs/{}/{}/attempt-{}", name.run, name.task, name.attempt);
-        if !log.is_empty() {
-            self.put(format!("{base}.log"), log)?;
+        if !words.log.is_empty() {
+            self.put(format!("{base}.log"), words.log)?;
+        }
+        for (file, content) in words.files {
+            self.put(format!("{base}/{file}"), content)?;
         }
         let json = serde_json::to_vec_pretty(result).unwrap_or_default();
         self.put(format!("{base}.json"), json)
@@ -118,9 +132,11 @@ mod tests {
             usage: Usage::default(),
         };
         let name = AttemptName { run: &run, task: &task, attempt: AttemptNo(2) };
-        objects.keep(name, b"a line\n".to_vec(), &result).unwrap();
+        let files = BTreeMap::from([("compiled.sql".to_owned(), b"select 1".to_vec())]);
+        objects.keep(name, Words { log: b"a line\n".to_vec(), files }, &result).unwrap();
         let folder = dir.path().join("objects/runs/run_1/model.shop.orders");
         assert_eq!(std::fs::read(folder.join("attempt-2.log")).unwrap(), b"a line\n");
+        assert_eq!(std::fs::read(folder.join("attempt-2/compiled.sql")).unwrap(), b"select 1");
         let json = std::fs::read_to_string(folder.join("attempt-2.json")).unwrap();
         assert!(json.contains("\"rows_affected\": 3"), "{json}");
     }

@@ -28,7 +28,7 @@ use crate::{
     gate::Admitted,
     health::Pool,
     house::House,
-    objects::{AttemptName, AttemptResult},
+    objects::{AttemptName, AttemptResult, Words},
     outcome::{Outcome, report},
     release::ReadyRelease,
     runners::{Lane, ReleaseRunner},
@@ -263,7 +263,7 @@ pub fn keep(
     house: &House,
     order: &Dispatch,
     outcome: &Outcome,
-    log: Vec<u8>,
+    words: Words,
     started_at: Timestamp,
     usage: Option<Usage>,
 ) -> Result<(), ExecutorError> {
@@ -280,24 +280,30 @@ pub fn keep(
         usage: usage.unwrap_or_default(),
     };
     let name = AttemptName { run: &order.run_id, task: &order.task, attempt: order.attempt };
-    house.objects.keep(name, log, &result)
+    house.objects.keep(name, words, &result)
 }
 
 /// An attempt's log until it ends; the door keeps it within its limit.
 #[derive(Clone, Default)]
-struct MemoryLog(Arc<Mutex<Vec<u8>>>);
+struct MemoryLog(Arc<Mutex<Words>>);
 
 impl MemoryLog {
-    fn take(&self) -> Vec<u8> {
+    fn take(&self) -> Words {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl LogSink for MemoryLog {
     fn line(&mut self, line: &str) -> io::Result<()> {
-        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bytes.extend_from_slice(line.as_bytes());
-        bytes.push(b'\n');
+        let log = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).log;
+        log.extend_from_slice(line.as_bytes());
+        log.push(b'\n');
+        Ok(())
+    }
+
+    fn keep(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
+        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        words.files.insert(name.to_owned(), content.to_owned());
         Ok(())
     }
 }

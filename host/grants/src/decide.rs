@@ -87,7 +87,7 @@ impl Admission {
             Call::Close { .. } => self.any_grant(),
             Call::FileList { prefix } => self.decide_file(prefix, "listing"),
             Call::FileRead { path, .. } => self.decide_file(path, "reading"),
-            Call::Log { .. } | Call::Progress { .. } => match &self.telemetry {
+            Call::Log { .. } | Call::Progress { .. } | Call::Keep { .. } => match &self.telemetry {
                 Some(fact) => allow(fact),
                 None => refuse(228, "no grant lends this task a log", None),
             },

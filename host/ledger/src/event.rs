@@ -202,6 +202,13 @@ pub enum Target {
     },
     /// A file of the release, or the start of several paths.
     File(String),
+    /// A file kept beside the attempt's log. Its size is the call's `bytes_in`.
+    Kept {
+        /// Its name.
+        name: String,
+        /// Its digest; none where the call was refused before its bytes were looked at.
+        sha256: Option<Sha256Digest>,
+    },
 }
 
 /// What is kept of a statement: never its text, never its values.

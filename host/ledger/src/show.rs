@@ -143,6 +143,12 @@ fn about(text: &mut String, target: Option<&Target>, statement: Option<&Statemen
     match target {
         Some(Target::Gateway { name, access }) => write!(text, " {name} ({access})")?,
         Some(Target::File(path)) => write!(text, " `{path}`")?,
+        Some(Target::Kept { name, sha256 }) => {
+            write!(text, " `{name}`")?;
+            if let Some(sha256) = sha256 {
+                write!(text, " {}", sha256.short())?;
+            }
+        }
         None => {}
     }
     if let Some(facts) = statement {

@@ -19,7 +19,7 @@ use crate::{
     door::Door,
     host::Warehouses,
     library::{Entry, Interfaces, Library},
-    limits::{Memory, Meter, Stop, Term, harden},
+    limits::{HOSTCALL_BYTES_MAX, Memory, Meter, PROJECT_HOSTCALL_BYTES_MAX, Stop, Term, harden},
     outcome,
     room::{Attempt, Room},
     stopped::{BAD_PLAN, INTERNAL, Stopped},
@@ -89,7 +89,11 @@ impl Guest<'_> {
             Warehouses::new(self.library.clone(), plan.adapters, self.interfaces, self.memory.clone())
         });
         let room = Room::new(Meter::new(self.memory.clone()), self.attempt.clone(), warehouses);
-        let mut store = harden(self.library.engine(), room);
+        let hostcall_bytes = match plan.kind {
+            GuestKind::Task => HOSTCALL_BYTES_MAX,
+            GuestKind::Project => PROJECT_HOSTCALL_BYTES_MAX,
+        };
+        let mut store = harden(self.library.engine(), room, hostcall_bytes);
         let mut start = || *started = self.attempt.term.elapsed();
         let ended = match (entry, plan.invocation, plan.describe) {
             (Entry::Task(task), Some(invocation), _) => task.instantiate(&mut store).and_then(|guest| {

@@ -25,6 +25,8 @@ use crate::{
 
 /// Bytes a guest may pass to the host in one call.
 pub const HOSTCALL_BYTES_MAX: usize = 8 << 20;
+/// Bytes a project's guest may move in one call: its description is one value.
+pub(crate) const PROJECT_HOSTCALL_BYTES_MAX: usize = 512 << 20;
 /// Live component-model handles of one store.
 pub const STORE_HANDLES_MAX: usize = 4_096;
 /// Entries of one store's resource table.
@@ -256,12 +258,13 @@ impl Term {
     }
 }
 
-/// A store with every cap on a guest set, before anything is instantiated in it.
-pub(crate) fn harden(engine: &Engine, mut room: Room) -> Store<Room> {
+/// A store with every cap on a guest set, before anything is instantiated in it. `hostcall_bytes`
+/// is what may cross in one call, [`HOSTCALL_BYTES_MAX`] for all but projects.
+pub(crate) fn harden(engine: &Engine, mut room: Room, hostcall_bytes: usize) -> Store<Room> {
     room.table.set_max_capacity(RESOURCES_MAX);
     let mut store = Store::new(engine, room);
     store.limiter(|room| &mut room.meter);
-    store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+    store.set_hostcall_fuel(hostcall_bytes);
     store.set_max_component_handles(STORE_HANDLES_MAX);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
@@ -278,7 +281,7 @@ mod tests {
     #[test]
     fn a_hardened_store_has_every_cap_set() {
         let engine = crate::engine::compiler().unwrap();
-        let mut store = harden(&engine, Room::for_tests());
+        let mut store = harden(&engine, Room::for_tests(), HOSTCALL_BYTES_MAX);
         assert_eq!(store.hostcall_fuel(), HOSTCALL_BYTES_MAX);
         assert_eq!(store.max_component_handles(), STORE_HANDLES_MAX);
         assert_eq!(store.data_mut().table.max_capacity(), RESOURCES_MAX);

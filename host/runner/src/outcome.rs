@@ -6,8 +6,8 @@
 //! Source: `docs/adr/0003-threads-not-fibers.md`.
 
 use cofferdam_call::{
-    Descr, EndState, HEADER_BYTES_MAX, Invocation, NamedJson, Problem, SqlAsk, TASKS_MAX, TaskDescription,
-    shorten,
+    Descr, Description, EndState, GENERATED_BYTES_MAX, GENERATED_FILE_BYTES_MAX, GENERATED_FILES_MAX,
+    GRAPH_BYTES_MAX, Generated, Invocation, NamedJson, Problem, SqlAsk, TASKS_MAX, TaskDescription, shorten,
 };
 
 use crate::{
@@ -58,7 +58,9 @@ pub(crate) fn project_config(from: Descr) -> wit_project::ProjectConfig {
     wit_project::ProjectConfig {
         root: from.root,
         gateway: from.gateway,
+        adapter: from.adapter,
         vars: from.vars.into_iter().map(argument).collect(),
+        settings: from.settings.into_iter().map(argument).collect(),
     }
 }
 
@@ -85,17 +87,15 @@ fn guest_code(code: &str) -> String {
 }
 
 pub(crate) fn of_project(
-    result: Result<Vec<wit_project::TaskSpec>, Vec<wit_project::Problem>>,
+    result: Result<wit_project::Description, Vec<wit_project::Problem>>,
 ) -> Result<EndState, Stopped> {
     match result {
-        Ok(tasks) => {
+        Ok(description) => {
             let mut total = Total::default();
-            at_most("the list of tasks", tasks.len(), TASKS_MAX)?;
-            tasks
-                .into_iter()
-                .map(|task| described(task, &mut total))
-                .collect::<Result<_, _>>()
-                .map(EndState::Described)
+            at_most("the list of tasks", description.tasks.len(), TASKS_MAX)?;
+            let tasks = description.tasks.into_iter().map(|task| described(task, &mut total));
+            let tasks = tasks.collect::<Result<_, _>>()?;
+            Ok(EndState::Described(Description { tasks, files: generated(description.files)? }))
         }
         Err(problems) => {
             let more = problems.len().saturating_sub(PROBLEMS_MAX);
@@ -117,7 +117,20 @@ fn problem(from: wit_project::Problem) -> Problem {
     }
 }
 
-/// Bytes of the whole graph: it travels to the broker in one frame's header.
+/// The files a loader made. Which paths they may have is for whoever builds the release to say.
+fn generated(files: Vec<wit_project::Generated>) -> Result<Vec<Generated>, Stopped> {
+    at_most("the list of files", files.len(), GENERATED_FILES_MAX)?;
+    let mut total = 0;
+    for file in &files {
+        at_most("a file's path", file.path.len(), PATH_BYTES_MAX)?;
+        at_most("a file", file.content.len(), GENERATED_FILE_BYTES_MAX)?;
+        total += file.content.len();
+        at_most("the sum of the files", total, GENERATED_BYTES_MAX)?;
+    }
+    Ok(files.into_iter().map(|file| Generated { path: file.path, content: file.content }).collect())
+}
+
+/// Bytes of the whole graph.
 #[derive(Default)]
 struct Total(usize);
 
@@ -128,7 +141,7 @@ impl Total {
         at_most(what, text.len(), max)?;
         // Each text costs its length on the wire, and each record a little.
         self.0 += text.len() + 4;
-        at_most("the project's graph", self.0, HEADER_BYTES_MAX - (64 << 10))?;
+        at_most("the project's graph", self.0, GRAPH_BYTES_MAX)?;
         Ok(text)
     }
 
@@ -209,23 +222,45 @@ mod tests {
         assert!(message.starts_with("\u{fffd}[31mxxx") && message.len() <= FAILURE_BYTES_MAX);
     }
 
+    fn graph(
+        tasks: Vec<wit_project::TaskSpec>,
+    ) -> Result<wit_project::Description, Vec<wit_project::Problem>> {
+        Ok(wit_project::Description { tasks, files: Vec::new() })
+    }
+
+    fn files(sizes: &[usize]) -> Result<EndState, Stopped> {
+        let file = |size: &usize| wit_project::Generated { path: "p".to_owned(), content: vec![0; *size] };
+        of_project(Ok(wit_project::Description {
+            tasks: Vec::new(),
+            files: sizes.iter().map(file).collect(),
+        }))
+    }
+
     #[test]
     fn a_graph_within_its_limits_is_taken_as_it_is() {
-        let Ok(EndState::Described(tasks)) = of_project(Ok(vec![task("model.a", "{}".to_owned())])) else {
+        let Ok(EndState::Described(found)) = of_project(graph(vec![task("model.a", "{}".to_owned())])) else {
             panic!()
         };
-        assert_eq!(tasks[0].id, "model.a");
-        assert_eq!(tasks[0].settings[0].json, "{}");
+        assert_eq!(found.tasks[0].id, "model.a");
+        assert_eq!(found.tasks[0].settings[0].json, "{}");
+    }
+
+    #[test]
+    fn generated_files_are_bounded_in_number_size_and_sum() {
+        assert!(files(&[GENERATED_FILE_BYTES_MAX]).is_ok());
+        insta::assert_snapshot!(files(&[GENERATED_FILE_BYTES_MAX + 1]).unwrap_err(), @"a file the guest returned is 67108865 long; the limit is 67108864");
+        insta::assert_snapshot!(files(&vec![0; GENERATED_FILES_MAX + 1]).unwrap_err(), @"the list of files the guest returned is 1001 long; the limit is 1000");
+        insta::assert_snapshot!(files(&[GENERATED_FILE_BYTES_MAX; 5]).unwrap_err(), @"the sum of the files the guest returned is 335544320 long; the limit is 268435456");
     }
 
     #[test]
     fn a_graph_beyond_its_limits_is_refused_whole() {
-        let long_id = of_project(Ok(vec![task(&"x".repeat(256), String::new())]));
+        let long_id = of_project(graph(vec![task(&"x".repeat(256), String::new())]));
         assert_eq!(long_id.unwrap_err().code, VALUE_TOO_LARGE);
-        let huge = (0..100).map(|n| task(&format!("t{n}"), "x".repeat(JSON_BYTES_MAX))).collect();
-        assert_eq!(of_project(Ok(huge)).unwrap_err().code, VALUE_TOO_LARGE);
+        let huge = (0..1_100).map(|n| task(&format!("t{n}"), "x".repeat(JSON_BYTES_MAX))).collect();
+        assert_eq!(of_project(graph(huge)).unwrap_err().code, VALUE_TOO_LARGE);
         let many = (0..=TASKS_MAX).map(|_| task("t", String::new())).collect();
-        insta::assert_snapshot!(of_project(Ok(many)).unwrap_err(), @"the list of tasks the guest returned is 20001 long; the limit is 20000");
+        insta::assert_snapshot!(of_project(graph(many)).unwrap_err(), @"the list of tasks the guest returned is 20001 long; the limit is 20000");
     }
 
     #[test]

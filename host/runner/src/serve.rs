@@ -20,8 +20,8 @@ use std::{
 };
 
 use cofferdam_call::{
-    AttemptEnd, EndState, FailureKind, Frame, FrameError, FromRunner, Refusal, ToRunner, read_frame,
-    write_frame,
+    AttemptEnd, EndState, FRAME_BYTES_MAX, FailureKind, Frame, FrameError, FromRunner, Refusal, ToRunner,
+    read_frame, write_frame,
 };
 use cofferdam_ids::{Code, Explain, Fault, Sha256Digest};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -181,6 +181,7 @@ fn run_lane(lane: Lane, library: &Arc<Library>, stop: Arc<Stop>) -> Result<(), F
         let ToRunner::Start(plan) = message else { return Err(FrameError::Malformed) };
         turn.start += 1;
         let end = run(library, *plan, &lane, &turn);
+        let end = describe(&mut lane.borrow_mut(), end)?;
         let usage = end.usage;
         let sent = lane.borrow_mut().send(&FromRunner::End(Box::new(end)), &[]);
         match sent {
@@ -192,6 +193,17 @@ fn run_lane(lane: Lane, library: &Arc<Library>, stop: Arc<Stop>) -> Result<(), F
             sent => sent?,
         }
     }
+}
+
+/// Sends a description in pieces before its end.
+fn describe(lane: &mut Lane, mut end: AttemptEnd) -> Result<AttemptEnd, FrameError> {
+    if let EndState::Described(description) = &mut end.state {
+        let bytes = std::mem::take(description).to_bytes();
+        for piece in bytes.chunks(FRAME_BYTES_MAX) {
+            lane.send(&FromRunner::Described, piece)?;
+        }
+    }
+    Ok(end)
 }
 
 /// An artifact whose pieces are coming in.

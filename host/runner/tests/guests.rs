@@ -145,15 +145,21 @@ fn a_project_loader_describes_a_project() {
     plan.interfaces = vec![Interface::ReleaseFiles, Interface::Telemetry];
     plan.limits.memory_bytes = 64 << 20;
     plan.invocation = None;
-    plan.describe = Some(Descr { root: String::new(), gateway: "wh".to_owned(), vars: Vec::new() });
+    plan.describe = Some(Descr {
+        root: String::new(),
+        gateway: "wh".to_owned(),
+        adapter: "adapter-sqlite".to_owned(),
+        vars: Vec::new(),
+        settings: Vec::new(),
+    });
     let door = Rc::new(RefCell::new(Release(vec![
         ("dbt_project.yml", "name: shop\nversion: '1.0'\nprofile: shop\nmodel-paths: [models]\n"),
         ("models/base.sql", "select 1 as id"),
         ("models/orders.sql", "select * from {{ ref('base') }}"),
     ])));
     let end = run(&bench.library, plan, &door, &Turn { start: 1, ..bench.turn.clone() });
-    let EndState::Described(tasks) = end.state else { panic!("{end:?}") };
-    let ids: Vec<_> = tasks.iter().map(|task| (task.id.as_str(), task.needs.clone())).collect();
+    let EndState::Described(found) = end.state else { panic!("{end:?}") };
+    let ids: Vec<_> = found.tasks.iter().map(|task| (task.id.as_str(), task.needs.clone())).collect();
     assert_eq!(ids, [("model.shop.base", vec![]), ("model.shop.orders", vec!["model.shop.base".to_owned()])]);
 }
 

@@ -24,8 +24,8 @@ pub mod settings;
 pub mod yaml;
 
 use cofferdam_sdk::{
-    Context, Invocation, Outcome, Problem, Project, ProjectConfig, ProjectContext, Task, TaskFailure,
-    TaskSpec,
+    Context, Description, Invocation, Outcome, Problem, Project, ProjectConfig, ProjectContext, Task,
+    TaskFailure,
 };
 
 /// The project loader.
@@ -33,7 +33,7 @@ use cofferdam_sdk::{
 pub struct DbtProject;
 
 impl Project for DbtProject {
-    fn describe(cx: &ProjectContext<'_>, config: ProjectConfig) -> Result<Vec<TaskSpec>, Vec<Problem>> {
+    fn describe(cx: &ProjectContext<'_>, config: ProjectConfig) -> Result<Description, Vec<Problem>> {
         describe::describe(cx, &config)
     }
 }

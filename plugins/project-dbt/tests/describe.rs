@@ -14,7 +14,7 @@ fn host(files: &[(&str, &str)]) -> MemoryHost {
 }
 
 fn describe_in(host: &MemoryHost, config: ProjectConfig) -> Result<Vec<TaskSpec>, Vec<Problem>> {
-    DbtProject::describe(&host.project_context(), config)
+    DbtProject::describe(&host.project_context(), config).map(|described| described.tasks)
 }
 
 fn describe(files: &[(&str, &str)]) -> Result<Vec<TaskSpec>, Vec<Problem>> {
@@ -128,7 +128,8 @@ models/long.sql:1: the template takes too many steps; does a loop never end?
 
 #[test]
 fn a_missing_or_broken_project_file_is_one_problem() {
-    let config = || ProjectConfig { root: "warehouse".into(), gateway: "wh".into(), vars: Vec::new() };
+    let config =
+        || ProjectConfig { root: "warehouse".into(), gateway: "wh".into(), ..ProjectConfig::default() };
     let missing = describe_in(&host(&[]), config()).unwrap_err();
     insta::assert_snapshot!(missing[0], @"warehouse/dbt_project.yml: a project in dbt's format has this file at its root: the release has no file `warehouse/dbt_project.yml`");
     let broken = describe_in(&host(&[("warehouse/dbt_project.yml", "name: shop\n  models: 1\n")]), config())
@@ -143,7 +144,7 @@ fn a_project_in_a_folder_knows_its_files_by_their_full_path() {
         ("warehouse/models/a.sql", "select 1"),
         ("models/other.sql", "{{"),
     ];
-    let config = ProjectConfig { root: "warehouse".into(), gateway: "wh".into(), vars: Vec::new() };
+    let config = ProjectConfig { root: "warehouse".into(), gateway: "wh".into(), ..ProjectConfig::default() };
     let tasks = describe_in(&host(&files), config).unwrap();
     assert_eq!(tasks.iter().map(|task| task.path.as_str()).collect::<Vec<_>>(), ["warehouse/models/a.sql"]);
 }

@@ -20,8 +20,9 @@ fn host(files: &[(&str, &str)]) -> MemoryHost {
 /// The invocation that a release of these files would lead to.
 fn invocation(host: &MemoryHost, id: &str) -> Invocation {
     let config = ProjectConfig { gateway: "wh".into(), ..ProjectConfig::default() };
-    let tasks =
-        DbtProject::describe(&host.project_context(), config).unwrap_or_else(|list| panic!("{list:#?}"));
+    let tasks = DbtProject::describe(&host.project_context(), config)
+        .map(|described| described.tasks)
+        .unwrap_or_else(|list| panic!("{list:#?}"));
     let task = tasks.into_iter().find(|task| task.id == id).unwrap_or_else(|| panic!("no task {id}"));
     Invocation {
         task: task.id,

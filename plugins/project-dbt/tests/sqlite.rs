@@ -54,8 +54,8 @@ impl House {
 
     fn of(files: MemoryHost) -> Self {
         let config = ProjectConfig { gateway: "wh".into(), ..ProjectConfig::default() };
-        let tasks =
-            DbtProject::describe(&files.project_context(), config).unwrap_or_else(|list| panic!("{list:#?}"));
+        let described = DbtProject::describe(&files.project_context(), config);
+        let tasks = described.unwrap_or_else(|list| panic!("{list:#?}")).tasks;
         let database = Database::new();
         database.setup("ATTACH ':memory:' AS raw; ATTACH ':memory:' AS intermediate;");
         Self { files, tasks, gateway: Gateway(database) }

@@ -106,6 +106,11 @@ impl MemoryHost {
         self.state.borrow().log.clone()
     }
 
+    /// What was kept beside the log under this name.
+    pub fn kept(&self, name: &str) -> Option<Vec<u8>> {
+        self.state.borrow().kept.get(name).cloned()
+    }
+
     /// The last word on how far the work is.
     pub fn last_progress(&self) -> Option<(u64, u64)> {
         self.state.borrow().progress
@@ -142,6 +147,11 @@ impl Telemetry for MemoryHost {
 
     fn progress(&self, done: u64, total: u64) {
         self.state.borrow_mut().progress = Some((done, total));
+    }
+
+    fn keep(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
+        self.state.borrow_mut().kept.insert(name.to_owned(), content.to_owned());
+        Ok(())
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) struct State {
     pub(super) done: Vec<String>,
     pub(super) log: Vec<(Level, String)>,
     pub(super) progress: Option<(u64, u64)>,
+    pub(super) kept: BTreeMap<String, Vec<u8>>,
 }
 
 impl State {

@@ -21,16 +21,24 @@ impl From<Argument> for p::Argument {
 pub struct ProjectGuest<P>(PhantomData<P>);
 
 impl<P: Project> p::Guest for ProjectGuest<P> {
-    fn describe(config: p::ProjectConfig) -> Result<Vec<p::TaskSpec>, Vec<p::Problem>> {
-        let config = ProjectConfig { root: config.root, gateway: config.gateway, vars: list(config.vars) };
-        let specs = P::describe(&ProjectContext { files: &Host, telemetry: &Host }, config);
-        let specs = specs.map_err(|problems| {
+    fn describe(config: p::ProjectConfig) -> Result<p::Description, Vec<p::Problem>> {
+        let config = ProjectConfig {
+            root: config.root,
+            gateway: config.gateway,
+            adapter: config.adapter,
+            vars: list(config.vars),
+            settings: list(config.settings),
+        };
+        let described = P::describe(&ProjectContext { files: &Host, telemetry: &Host }, config);
+        let described = described.map_err(|problems| {
             let turned = problems.into_iter();
             turned
                 .map(|of| p::Problem { path: of.path, line: of.line, message: of.message })
                 .collect::<Vec<_>>()
         })?;
-        let turned = specs.into_iter().map(|of| p::TaskSpec {
+        let files = described.files.into_iter();
+        let files = files.map(|of| p::Generated { path: of.path, content: of.content }).collect();
+        let tasks = described.tasks.into_iter().map(|of| p::TaskSpec {
             id: of.id,
             entry: of.entry,
             needs: of.needs,
@@ -48,6 +56,6 @@ impl<P: Project> p::Guest for ProjectGuest<P> {
                 })
                 .collect(),
         });
-        Ok(turned.collect())
+        Ok(p::Description { tasks: tasks.collect(), files })
     }
 }

@@ -77,6 +77,9 @@ pub struct Loader {
     /// Variables handed to `describe`.
     #[serde(default)]
     pub vars: toml::Table,
+    /// What the loader is told, signed with the release's author's will.
+    #[serde(default)]
+    pub settings: toml::Table,
     /// Parameters a run may set for its tasks.
     #[serde(default)]
     pub params: Vec<ParamConfig>,
@@ -310,6 +313,15 @@ impl Config {
     /// The gateway something works on: its own, or the project's.
     pub fn gateway<'a>(&'a self, own: &'a Option<Spanned<GatewayName>>) -> Option<&'a GatewayName> {
         own.as_ref().or(self.project.gateway.as_ref()).map(Spanned::get_ref)
+    }
+
+    /// That gateway and the adapter plugin that speaks to it.
+    pub fn gateway_adapter<'a>(
+        &'a self,
+        own: &'a Option<Spanned<GatewayName>>,
+    ) -> Option<(&'a GatewayName, &'a PluginName)> {
+        let gateway = self.gateway(own)?;
+        self.gateways.get(gateway).map(|adapter| (gateway, adapter.get_ref()))
     }
 
     /// Whether the names in it fit together.

@@ -18,7 +18,8 @@ use crate::{
 
 use super::{
     assemble::{Parts, assemble},
-    collect, components, describe,
+    collect, components,
+    describe::{self, Asked},
     store::{self, Local},
 };
 
@@ -62,13 +63,20 @@ pub fn build(folder: &Folder, seq: Option<u64>, plugins: Option<&Path>, now: Tim
             Failure::new(CONFIG, format!("no plugin is called `{name}`"), "add it to [plugins]")
         })
     };
-    let files = collect::collect(folder.root(), &config.release.exclude, &blobs)?;
+    let mut files = collect::collect(folder.root(), &config.release.exclude, &blobs)?;
     let mut described = Vec::new();
+    let mut made = Vec::new();
     for loader in &config.loaders {
         let taken = component(loader.plugin.get_ref())?;
-        let Some(gateway) = config.gateway(&loader.gateway) else { continue };
-        described.push((loader, describe::describe(loader, &taken.path, gateway, &files, &blobs)?));
+        let Some((gateway, adapter)) = config.gateway_adapter(&loader.gateway) else { continue };
+        let (component, files, blobs) = (&*taken.path, &*files, &*blobs);
+        let asked = Asked { component, gateway, adapter, files, blobs };
+        let found = describe::describe(loader, &asked)?;
+        made.extend(found.files);
+        described.push((loader, found.tasks));
     }
+    files.extend(made);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
     let release = assemble(Parts {
         config: &config,
         seq: ReleaseSeq(local.seq),

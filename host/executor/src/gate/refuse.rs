@@ -82,7 +82,8 @@ impl Gate {
     /// So that `cofferdam logs` can say why a task was refused.
     fn keep_words(&self, dispatch: &Dispatch, outcome: &Outcome) {
         let now = self.house.clock.now();
-        let kept = crate::workers::keep(&self.house, dispatch, outcome, Vec::new(), now, None);
+        let kept =
+            crate::workers::keep(&self.house, dispatch, outcome, crate::objects::Words::default(), now, None);
         if let Err(error) = kept {
             tracing::warn!(%error, "the reason of a refusal could not be stored");
         }

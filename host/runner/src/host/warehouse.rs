@@ -33,7 +33,7 @@ use crate::{
     },
     engine::ADAPTERS_MAX,
     library::{Interfaces, Library},
-    limits::{Memory, Meter, harden},
+    limits::{HOSTCALL_BYTES_MAX, Memory, Meter, harden},
     room::Room,
     stopped::NO_ADAPTER,
 };
@@ -110,7 +110,7 @@ impl Room {
         }
         let ready = warehouses.library.adapter(component, warehouses.interfaces)?;
         let room = Room::new(Meter::new(warehouses.memory.clone()), attempt, None);
-        let mut store = harden(warehouses.library.engine(), room);
+        let mut store = harden(warehouses.library.engine(), room, HOSTCALL_BYTES_MAX);
         let bindings = ready.instantiate(&mut store)?;
         warehouses.running.push(Running { gateway: gateway.clone(), store, bindings });
         Ok(Ok(warehouses.running.len() - 1))

@@ -13,7 +13,7 @@ mod inventory;
 mod resolve;
 mod tests_of;
 
-use cofferdam_sdk::{Level, Problem, ProjectConfig, ProjectContext, SqlRequest, TaskSpec};
+use cofferdam_sdk::{Description, Level, Problem, ProjectConfig, ProjectContext, SqlRequest, TaskSpec};
 use serde_json::{Map, Value as Json};
 
 use crate::config::Severity;
@@ -38,10 +38,7 @@ pub(crate) struct Build<'a> {
 ///
 /// # Errors
 /// With everything that is wrong with it.
-pub(crate) fn describe(
-    cx: &ProjectContext<'_>,
-    config: &ProjectConfig,
-) -> Result<Vec<TaskSpec>, Vec<Problem>> {
+pub(crate) fn describe(cx: &ProjectContext<'_>, config: &ProjectConfig) -> Result<Description, Vec<Problem>> {
     let mut problems = Problems::default();
     let root = config.root.trim_matches('/');
     let vars = given_vars(config, &mut problems);
@@ -68,7 +65,11 @@ pub(crate) fn describe(
     let drafts = Drafts::read(&mut build, &inventory);
     let graph = Graph::resolve(&mut build, drafts);
     let tasks = build.tasks(&graph, &config.gateway);
-    if build.problems.is_empty() { Ok(tasks) } else { Err(build.problems.into_list()) }
+    if build.problems.is_empty() {
+        Ok(Description { tasks, files: Vec::new() })
+    } else {
+        Err(build.problems.into_list())
+    }
 }
 
 /// The variables that the operator of the build gives.

@@ -9,20 +9,20 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-use exports::cofferdam::task::project::{Guest, Problem, ProjectConfig, TaskSpec};
+use exports::cofferdam::task::project::{Description, Generated, Guest, Problem, ProjectConfig, TaskSpec};
 
-type Way = fn() -> Result<Vec<TaskSpec>, Vec<Problem>>;
+type Way = fn() -> Result<Description, Vec<Problem>>;
 
 /// Each way by its name.
 pub const WAYS: &[(&str, Way)] = &[
-    ("million-tasks", || Ok((0..1_000_000).map(|n| task(&n.to_string())).collect())),
-    ("huge-id", || Ok(vec![task(&"x".repeat(4 << 20))])),
-    ("bad-id", || Ok(vec![task("../../etc/passwd\n")])),
-    ("same-id-twice", || Ok(vec![task("a"), task("a")])),
-    ("needs-nobody", || Ok(vec![TaskSpec { needs: vec!["ghost".to_owned()], ..task("a") }])),
+    ("million-tasks", || tasks((0..1_000_000).map(|n| task(&n.to_string())).collect())),
+    ("huge-id", || tasks(vec![task(&"x".repeat(4 << 20))])),
+    ("bad-id", || tasks(vec![task("../../etc/passwd\n")])),
+    ("same-id-twice", || tasks(vec![task("a"), task("a")])),
+    ("needs-nobody", || tasks(vec![TaskSpec { needs: vec!["ghost".to_owned()], ..task("a") }])),
     ("circle", || {
         let a = TaskSpec { needs: vec!["b".to_owned()], ..task("a") };
-        Ok(vec![a, TaskSpec { needs: vec!["a".to_owned()], ..task("b") }])
+        tasks(vec![a, TaskSpec { needs: vec!["a".to_owned()], ..task("b") }])
     }),
     ("escapes-in-problem", || {
         Err(vec![Problem {
@@ -31,6 +31,11 @@ pub const WAYS: &[(&str, Way)] = &[
             message: "\u{1b}]0;owned\u{7}".to_owned(),
         }])
     }),
+    ("file-outside", || files(vec![generated("models/a.sql", 1)])),
+    ("file-above", || files(vec![generated("cofferdam/../dbt_project.yml", 1)])),
+    ("file-twice", || files(vec![generated("cofferdam/a", 1), generated("cofferdam/a", 2)])),
+    ("file-huge", || files(vec![generated("cofferdam/a", (64 << 20) + 1)])),
+    ("many-files", || files((0..1_001).map(|n| generated(&format!("cofferdam/{n}"), 1)).collect())),
     ("spin", || {
         loop {
             std::hint::black_box(());
@@ -41,13 +46,25 @@ pub const WAYS: &[(&str, Way)] = &[
 struct Hostile;
 
 impl Guest for Hostile {
-    fn describe(config: ProjectConfig) -> Result<Vec<TaskSpec>, Vec<Problem>> {
+    fn describe(config: ProjectConfig) -> Result<Description, Vec<Problem>> {
         let asked = config.vars.iter().find(|v| v.name == "way").map(|v| v.json.trim_matches('"').to_owned());
         match WAYS.iter().find(|(name, _)| Some(*name) == asked.as_deref()) {
             Some((_, way)) => way(),
-            None => Ok(Vec::new()),
+            None => tasks(Vec::new()),
         }
     }
+}
+
+fn tasks(tasks: Vec<TaskSpec>) -> Result<Description, Vec<Problem>> {
+    Ok(Description { tasks, files: Vec::new() })
+}
+
+fn files(files: Vec<Generated>) -> Result<Description, Vec<Problem>> {
+    Ok(Description { tasks: vec![task("a")], files })
+}
+
+fn generated(path: &str, bytes: usize) -> Generated {
+    Generated { path: path.to_owned(), content: vec![b'x'; bytes] }
 }
 
 fn task(id: &str) -> TaskSpec {

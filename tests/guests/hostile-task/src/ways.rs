@@ -45,6 +45,11 @@ pub const WAYS: &[(&str, Way)] = &[
     ("host-files", host_files),
     ("clocks", clocks),
     ("random", random),
+    ("keep", keep),
+    ("keep-a-path", keep_a_path),
+    ("keep-too-large", keep_too_large),
+    ("keep-too-many", keep_too_many),
+    ("keep-too-much", keep_too_much),
 ];
 
 /// A neighbour that does honest work.
@@ -275,4 +280,45 @@ fn words(failure: &Failure) -> String {
         Failure::Cancelled(d) => ("cancelled", d),
     };
     format!("{kind} {} {}", detail.code, detail.message)
+}
+
+/// Honest work: one small file.
+fn keep(_: &Invocation) -> Result<Outcome, TaskFailure> {
+    telemetry::keep("result.json", b"{}").map_err(told)?;
+    done("kept")
+}
+
+fn keep_a_path(_: &Invocation) -> Result<Outcome, TaskFailure> {
+    let answers =
+        ["../result.json", ".hidden", "a/b", "UPPER", ""].map(|name| answer(telemetry::keep(name, b"")));
+    done(&answers.join(" "))
+}
+
+fn keep_too_large(_: &Invocation) -> Result<Outcome, TaskFailure> {
+    done(&answer(telemetry::keep("large", &vec![0; (1 << 20) + 1])))
+}
+
+fn keep_too_many(_: &Invocation) -> Result<Outcome, TaskFailure> {
+    until_refused(0)
+}
+
+fn keep_too_much(_: &Invocation) -> Result<Outcome, TaskFailure> {
+    until_refused(1 << 20)
+}
+
+fn until_refused(bytes: usize) -> Result<Outcome, TaskFailure> {
+    let content = vec![0; bytes];
+    for n in 0..1_000 {
+        if let Err(failure) = telemetry::keep(&format!("f{n}"), &content) {
+            return done(&format!("kept {n}, then {}", answer(Err(failure))));
+        }
+    }
+    done("kept everything")
+}
+
+fn answer(kept: Result<(), Failure>) -> String {
+    match kept {
+        Ok(()) => "kept".to_owned(),
+        Err(failure) => words(&failure),
+    }
 }
