@@ -93,6 +93,11 @@ pub trait Session {
     /// Starts loading rows into an existing table, inside the open transaction if there is one.
     /// `table`: name parts, outermost first, unquoted, 1 to 3; `columns`: what the frames carry.
     fn load(&self, table: &[String], columns: &[Column]) -> Result<Box<dyn Loader>, Failure>;
+    /// Whether what happens now is part of a transaction that was begun further out, so that a
+    /// statement that fails cannot be followed by another try. Sessions of the host never say so.
+    fn joins(&self) -> bool {
+        false
+    }
 }
 
 /// The rows of a query, pulled frame by frame. [`crate::read_all`] makes a table of few.

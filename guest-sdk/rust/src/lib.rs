@@ -66,6 +66,6 @@ pub use task::{
     ProjectContext, SqlRequest, Task, TaskSpec,
 };
 pub use warehouse::{
-    Adapter, ChangeMark, Connection, Dialect, HardDeletes, HistoryNames, MergeStrategy, Snapshot, ValueRange,
-    Warehouse,
+    Adapter, ChangeMark, ColumnDeclaration, Connection, Dialect, HardDeletes, HistoryNames, MergeStrategy,
+    Snapshot, ValueRange, Warehouse,
 };

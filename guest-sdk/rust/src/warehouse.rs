@@ -104,6 +104,17 @@ pub struct Snapshot {
     pub names: HistoryNames,
 }
 
+/// A column as its relation declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnDeclaration {
+    /// Its name.
+    pub name: String,
+    /// Its type in the warehouse's own words, e.g. `character varying(20)`.
+    pub declared: String,
+    /// Whether NULL may stand in it.
+    pub nullable: bool,
+}
+
 /// Opens gateways. Lent to tasks; behind it stands the gateway's adapter.
 pub trait Warehouse {
     /// Opens the gateway, under the name the release gives it.
@@ -114,7 +125,13 @@ pub trait Warehouse {
 ///
 /// Every method takes `&self`, as a WIT handle does: one connection may be shared by several
 /// owners (`Rc<dyn Connection>`), and its rows and loads live on their own. In every dialect,
-/// values stand in a statement as `?`, in their order.
+/// values stand in a statement as `?`, in their order; a statement without values is passed on as
+/// it is.
+///
+/// Between [`Connection::begin`] and its end every other call is part of that one transaction. A
+/// call that fails half-way leaves it good for nothing but [`Connection::rollback`]. Where the
+/// dialect has no transactional DDL, a call that makes, drops or renames relations is `Invalid`
+/// there.
 pub trait Connection {
     /// The dialect spoken.
     fn dialect(&self) -> Dialect;
@@ -129,8 +146,18 @@ pub trait Connection {
     /// As [`Connection::execute`], but what it changes is made to last at most once per run: where
     /// an earlier attempt of this run has done the same step of this task, nothing is changed. For
     /// one statement that changes rows, not relations. `step`: 1 to 100 characters, the same in
-    /// every attempt.
+    /// every attempt. In an open transaction the work lasts with that one's end.
     fn execute_once(&self, step: &str, statement: &str, values: &[Value]) -> Result<u64, Failure>;
+    /// Starts a transaction. `Invalid` where one is open.
+    fn begin(&self) -> Result<(), Failure>;
+    /// Makes the open transaction's work last. `Invalid` where none is open.
+    fn commit(&self) -> Result<(), Failure>;
+    /// As [`Connection::commit`], but at most once per run: where an earlier attempt of this run
+    /// has committed the same step of this task, the transaction is rolled back instead and the
+    /// answer is `false`. `step`: 1 to 100 characters, the same in every attempt.
+    fn commit_once(&self, step: &str) -> Result<bool, Failure>;
+    /// Undoes the open transaction's work. `Invalid` where none is open.
+    fn rollback(&self) -> Result<(), Failure>;
     /// Makes sure the schema is there.
     fn ensure_schema(&self, schema: &str) -> Result<(), Failure>;
     /// The tables and views of a schema, by name.
@@ -139,6 +166,8 @@ pub trait Connection {
     fn find(&self, relation: &Relation) -> Result<Option<RelationInfo>, Failure>;
     /// The columns of a relation, in their order.
     fn describe(&self, relation: &Relation) -> Result<Vec<Column>, Failure>;
+    /// As [`Connection::describe`], with the types as the warehouse writes them.
+    fn column_types(&self, relation: &Relation) -> Result<Vec<ColumnDeclaration>, Failure>;
     /// Puts the result of `select` in the place of the table (or view) in one step: readers see
     /// the old one or the new one. Gives the number of rows.
     fn create_table_as(&self, relation: &Relation, select: &str) -> Result<u64, Failure>;
@@ -148,7 +177,8 @@ pub trait Connection {
     fn create_view(&self, relation: &Relation, select: &str) -> Result<(), Failure>;
     /// Brings the rows of `select` into an existing table, all or none. Columns are matched by
     /// name. Gives the number of rows that came in. An append comes in once per run: the n-th append
-    /// to a table by an attempt is the same step as the n-th by an earlier one.
+    /// to a table by an attempt is the same step as the n-th by an earlier one; in an open transaction
+    /// it is that one's end that counts.
     fn insert(&self, relation: &Relation, select: &str, strategy: &MergeStrategy) -> Result<u64, Failure>;
     /// Puts the rows of `select` in the place of those in the range, all or none.
     fn replace_range(&self, relation: &Relation, select: &str, within: &ValueRange) -> Result<u64, Failure>;
@@ -163,6 +193,8 @@ pub trait Connection {
     /// Replaces the table by one with these columns, filled from the frames written to the loader;
     /// readers see the old one until `finish`.
     fn load(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure>;
+    /// Adds rows to a table that is there, as it declares its columns: all of them, or none.
+    fn load_into(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure>;
 }
 
 /// What an adapter plugin is: the way from a gateway's name to a connection in its dialect.

@@ -70,8 +70,13 @@ fn refill(session: &dyn Session, stage: &Place, place: &Place, views: &[String])
 /// its columns allow it, so that what reads it and who may read it stays.
 pub(crate) fn view(session: &dyn Session, place: &Place, select: &str) -> Result<(), Failure> {
     let create = format!("CREATE OR REPLACE VIEW {} AS {select}", place.quoted());
-    let is_table = catalog::find(session, place)?.is_some_and(|info| info.kind == RelationKind::Table);
-    if !is_table {
+    let there = catalog::find(session, place)?.map(|info| info.kind);
+    if session.joins() {
+        // A statement that fails ends the task's transaction: what may fail is not tried first.
+        if there == Some(RelationKind::View) && !catalog::readers(session, place)?.is_empty() {
+            return session.execute(&create, &[]).map(drop);
+        }
+    } else if there != Some(RelationKind::Table) {
         match session.execute(&create, &[]) {
             // The columns may not go together; a view made anew says whether it was the select.
             Err(Failure::Invalid(_)) => {}

@@ -417,3 +417,83 @@ fn a_name_cannot_leave_its_quotes() {
     assert_eq!(database.relations(), "marts.orders");
     assert_eq!(connection.render(&nasty), "\"marts\".\"x\"\"; DROP TABLE orders; --\"");
 }
+
+#[test]
+fn what_is_done_between_begin_and_commit_is_one_transaction() {
+    let (database, connection) = with_orders();
+    connection.begin().unwrap();
+    connection.create_table_as(&orders(), "SELECT id FROM marts.orders").unwrap();
+    connection.insert(&orders(), "SELECT 7 AS id", &MergeStrategy::Append).unwrap();
+    connection.insert(&orders(), "SELECT 7 AS id", &MergeStrategy::Merge(vec!["id".into()])).unwrap();
+    connection.create_view(&Relation::new("marts", "v"), "SELECT id FROM marts.orders").unwrap();
+    connection.rollback().unwrap();
+    assert_eq!(all_orders(&database), "1|2024-01-01|10; 2|2024-01-02|20.5");
+    assert_eq!(connection.find(&Relation::new("marts", "v")).unwrap(), None);
+
+    connection.begin().unwrap();
+    connection.execute("DELETE FROM marts.orders WHERE id = ?", &[1.into()]).unwrap();
+    connection.insert(&orders(), "SELECT 3 AS id", &MergeStrategy::Append).unwrap();
+    assert!(connection.commit_once("nightly").unwrap());
+    assert_eq!(database.text("SELECT id FROM marts.orders ORDER BY id"), "2; 3");
+
+    connection.begin().unwrap();
+    connection.insert(&orders(), "SELECT 4 AS id", &MergeStrategy::Append).unwrap();
+    assert!(!connection.commit_once("nightly").unwrap(), "an earlier attempt has done it");
+    assert_eq!(database.text("SELECT id FROM marts.orders ORDER BY id"), "2; 3");
+}
+
+#[test]
+fn a_transaction_out_of_turn_is_refused_and_a_broken_one_undone() {
+    let (database, connection) = with_orders();
+    insta::assert_snapshot!(
+        message(&connection.commit().unwrap_err()),
+        @"CD0979: no transaction is open; begin one first"
+    );
+    assert!(matches!(connection.rollback(), Err(Failure::Invalid(_))));
+    connection.begin().unwrap();
+    insta::assert_snapshot!(
+        message(&connection.begin().unwrap_err()),
+        @"CD0979: a transaction is open already; commit it or roll it back first"
+    );
+    connection.execute("DELETE FROM marts.orders", &[]).unwrap();
+    let twice = "SELECT 1 AS id UNION ALL SELECT 1";
+    assert!(connection.insert(&orders(), twice, &MergeStrategy::Merge(vec!["id".into()])).is_err());
+    insta::assert_snapshot!(
+        message(&connection.commit().unwrap_err()),
+        @"CD0979: a step of the transaction was broken off, so all of it was undone; roll back where a step fails"
+    );
+    assert_eq!(all_orders(&database), "1|2024-01-01|10; 2|2024-01-02|20.5");
+    connection.begin().unwrap();
+    connection.commit().unwrap();
+}
+
+#[test]
+fn columns_are_told_with_the_types_the_table_declares() {
+    let (_database, connection) = with_orders();
+    let declared = connection.column_types(&orders()).unwrap();
+    let declared: Vec<_> =
+        declared.iter().map(|column| format!("{} {}", column.name, column.declared)).collect();
+    assert_eq!(declared, ["id INTEGER", "day DATE", "amount DECIMAL(10, 2)"]);
+    assert!(connection.column_types(&Relation::new("marts", "none")).is_err());
+}
+
+#[test]
+fn rows_are_added_to_a_table_that_is_there_and_to_no_other() {
+    let (database, connection) = with_orders();
+    let columns = [Column::new("id", DataType::Int64), Column::new("day", DataType::Text)];
+    let rows = arrow::batch(&columns, &[vec![3.into(), "2024-01-03".into()]]).unwrap();
+    connection.begin().unwrap();
+    let mut load = connection.load_into(&orders(), &columns).unwrap();
+    for frame in arrow::frames(&rows).unwrap() {
+        load.write(&frame).unwrap();
+    }
+    assert_eq!(load.finish().unwrap(), 1);
+    connection.commit().unwrap();
+    assert_eq!(all_orders(&database), "1|2024-01-01|10; 2|2024-01-02|20.5; 3|2024-01-03|NULL");
+    let nowhere = connection.load_into(&Relation::new("marts", "none"), &columns);
+    let refused = nowhere.and_then(|mut load| {
+        arrow::frames(&rows)?.iter().try_for_each(|frame| load.write(frame))?;
+        load.finish()
+    });
+    assert!(matches!(refused, Err(Failure::Invalid(_))));
+}

@@ -3,16 +3,19 @@
 
 use std::rc::Rc;
 
-use super::{Engine, Place, create, drop_any, in_transaction, inner, insert, load, once, snapshot, staged};
+use super::{
+    Engine, Place, create, drop_any, in_transaction, inner, insert, joined::Joined, load, once, snapshot,
+    staged,
+};
 use crate::{
-    Column, Connection, DataType, Dialect, Failure, Loader, MergeStrategy, Relation, RelationInfo, Rows,
-    Session, Snapshot, Value, ValueRange,
+    Column, ColumnDeclaration, Connection, DataType, Dialect, Failure, Loader, MergeStrategy, Relation,
+    RelationInfo, Rows, Session, Snapshot, Value, ValueRange,
 };
 
 /// A connection of an adapter.
 pub struct SqlConnection {
     engine: Rc<dyn Engine>,
-    session: Rc<dyn Session>,
+    session: Rc<Joined>,
     default_schema: String,
 }
 
@@ -24,7 +27,11 @@ impl SqlConnection {
         session: Box<dyn Session>,
         default_schema: impl Into<String>,
     ) -> Self {
-        Self { engine: Rc::new(engine), session: Rc::from(session), default_schema: default_schema.into() }
+        Self {
+            engine: Rc::new(engine),
+            session: Rc::new(Joined::over(session)),
+            default_schema: default_schema.into(),
+        }
     }
 
     fn session(&self) -> &dyn Session {
@@ -73,6 +80,23 @@ impl Connection for SqlConnection {
         once::execute_once(self.session(), step, statement, values)
     }
 
+    fn begin(&self) -> Result<(), Failure> {
+        self.session.hold()
+    }
+
+    fn commit(&self) -> Result<(), Failure> {
+        self.session.release(|session| session.commit())
+    }
+
+    fn commit_once(&self, step: &str) -> Result<bool, Failure> {
+        let step = once::task_step(step);
+        self.session.release(|session| session.commit_once(&step))
+    }
+
+    fn rollback(&self) -> Result<(), Failure> {
+        self.session.undo()
+    }
+
     fn ensure_schema(&self, schema: &str) -> Result<(), Failure> {
         self.engine.ensure_schema(self.session(), schema)
     }
@@ -93,6 +117,16 @@ impl Connection for SqlConnection {
             nullable: column.nullable,
         });
         Ok(turned.collect())
+    }
+
+    fn column_types(&self, relation: &Relation) -> Result<Vec<ColumnDeclaration>, Failure> {
+        let columns = self.engine.columns(self.session(), &self.place(relation)?, true)?;
+        let declared = columns.into_iter().map(|column| ColumnDeclaration {
+            name: column.name,
+            declared: column.declared,
+            nullable: column.nullable,
+        });
+        Ok(declared.collect())
     }
 
     fn create_table_as(&self, relation: &Relation, select: &str) -> Result<u64, Failure> {
@@ -143,6 +177,12 @@ impl Connection for SqlConnection {
     }
 
     fn load(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
-        load::load(Rc::clone(&self.engine), Rc::clone(&self.session), self.place(relation)?, columns)
+        let session: Rc<dyn Session> = Rc::<Joined>::clone(&self.session);
+        load::load(Rc::clone(&self.engine), session, self.place(relation)?, columns)
+    }
+
+    fn load_into(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
+        let place = self.place(relation)?;
+        self.session.load(&[place.schema, place.name], columns)
     }
 }

@@ -5,13 +5,14 @@
 //! Out: a [`SqlConnection`], which does all the contract asks for.
 //! Never: leaves half of a change. What is staged carries the target's name with `__cofferdam_`
 //! behind it, in the target's schema; what a crash left of it is dropped by the next change.
-//! Fails: with the host's failures as they are, and with CD0971 to CD0975 and CD0978 for what a
+//! Fails: with the host's failures as they are, and with CD0971 to CD0975, CD0978 and CD0979 for what a
 //! task asked for wrongly, whatever the warehouse.
 //! Source: `wit/warehouse/warehouse.wit`; `docs/guides/write-an-adapter.md`.
 
 mod columns;
 mod connection;
 mod insert;
+mod joined;
 mod load;
 mod once;
 mod place;
@@ -40,6 +41,8 @@ pub const RANGE: &str = "CD0974";
 pub const NAME: &str = "CD0975";
 /// The history of a snapshot cannot be kept as asked.
 pub const HISTORY: &str = "CD0978";
+/// A transaction is begun or ended out of turn.
+pub const TURN: &str = "CD0979";
 
 /// How one warehouse differs from the next. What has a body here is how most of them do it.
 pub trait Engine {

@@ -29,6 +29,11 @@ pub(super) fn append_step(place: &Place) -> String {
     within_limits(format!("append:{place}:{ordinal}"))
 }
 
+/// The step of a transaction the task ends itself.
+pub(super) fn task_step(step: &str) -> String {
+    within_limits(format!("commit:{step}"))
+}
+
 fn within_limits(step: String) -> String {
     if step.chars().count() <= STEP_CHARS_MAX {
         return step;

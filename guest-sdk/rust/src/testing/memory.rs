@@ -4,9 +4,9 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::state::{Answer, State, squeeze};
 use crate::{
-    Access, ChangeMark, Column, Connection, Context, DataType, Dialect, Failure, FileInfo, Files, Level,
-    Loader, MergeStrategy, ProjectContext, Relation, RelationInfo, RelationKind, Rows, Session, Snapshot,
-    Sql, Table, Telemetry, Value, ValueRange, Warehouse,
+    Access, ChangeMark, Column, ColumnDeclaration, Connection, Context, DataType, Dialect, Failure, FileInfo,
+    Files, Level, Loader, MergeStrategy, ProjectContext, Relation, RelationInfo, RelationKind, Rows, Session,
+    Snapshot, Sql, Table, Telemetry, Value, ValueRange, Warehouse,
     arrow::{FrameReader, rows},
     codes,
 };
@@ -269,7 +269,23 @@ impl Connection for MemoryConnection {
 
     fn execute_once(&self, step: &str, statement: &str, values: &[Value]) -> Result<u64, Failure> {
         let rows = Session::execute(self, statement, values)?;
-        self.commit_once(step).map(|fresh| if fresh { rows } else { 0 })
+        Session::commit_once(self, step).map(|fresh| if fresh { rows } else { 0 })
+    }
+
+    fn begin(&self) -> Result<(), Failure> {
+        Session::begin(self)
+    }
+
+    fn commit(&self) -> Result<(), Failure> {
+        Session::commit(self)
+    }
+
+    fn commit_once(&self, step: &str) -> Result<bool, Failure> {
+        Session::commit_once(self, step)
+    }
+
+    fn rollback(&self) -> Result<(), Failure> {
+        Session::rollback(self)
     }
 
     fn ensure_schema(&self, schema: &str) -> Result<(), Failure> {
@@ -294,6 +310,15 @@ impl Connection for MemoryConnection {
         let state = self.state.borrow();
         let known = state.relations.get(relation).map(|(_, columns)| columns.clone());
         known.ok_or_else(|| Failure::invalid(codes::UNSCRIPTED, format!("there is no relation {relation}")))
+    }
+
+    fn column_types(&self, relation: &Relation) -> Result<Vec<ColumnDeclaration>, Failure> {
+        let columns = self.describe(relation)?.into_iter().map(|column| ColumnDeclaration {
+            declared: self.render_type(&column.data_type),
+            name: column.name,
+            nullable: column.nullable,
+        });
+        Ok(columns.collect())
     }
 
     fn create_table_as(&self, relation: &Relation, select: &str) -> Result<u64, Failure> {
@@ -367,6 +392,10 @@ impl Connection for MemoryConnection {
             rows: Vec::new(),
             replaces: Some((relation.clone(), columns.to_vec())),
         }))
+    }
+
+    fn load_into(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
+        self.loader(format!("load into {relation} ({})", named(self, columns)))
     }
 }
 

@@ -129,6 +129,22 @@ impl w::GuestConnection for GuestConnection {
         Ok(self.0.execute_once(&step, &statement, &list(values))?)
     }
 
+    fn begin(&self) -> Result<(), f::Failure> {
+        Ok(self.0.begin()?)
+    }
+
+    fn commit(&self) -> Result<(), f::Failure> {
+        Ok(self.0.commit()?)
+    }
+
+    fn commit_once(&self, step: String) -> Result<bool, f::Failure> {
+        Ok(self.0.commit_once(&step)?)
+    }
+
+    fn rollback(&self) -> Result<(), f::Failure> {
+        Ok(self.0.rollback()?)
+    }
+
     fn ensure_schema(&self, schema: String) -> Result<(), f::Failure> {
         Ok(self.0.ensure_schema(&schema)?)
     }
@@ -143,6 +159,10 @@ impl w::GuestConnection for GuestConnection {
 
     fn describe(&self, relation: d::Relation) -> Result<Vec<d::Column>, f::Failure> {
         Ok(list(self.0.describe(&relation.into())?))
+    }
+
+    fn column_types(&self, relation: d::Relation) -> Result<Vec<w::ColumnDeclaration>, f::Failure> {
+        Ok(list(self.0.column_types(&relation.into())?))
     }
 
     fn create_table_as(&self, relation: d::Relation, select: String) -> Result<u64, f::Failure> {
@@ -194,6 +214,11 @@ impl w::GuestConnection for GuestConnection {
 
     fn load(&self, relation: d::Relation, columns: Vec<d::Column>) -> Result<w::Loader, f::Failure> {
         let loader = self.0.load(&relation.into(), &list(columns))?;
+        Ok(w::Loader::new(GuestLoader(RefCell::new(Some(loader)))))
+    }
+
+    fn load_into(&self, relation: d::Relation, columns: Vec<d::Column>) -> Result<w::Loader, f::Failure> {
+        let loader = self.0.load_into(&relation.into(), &list(columns))?;
         Ok(w::Loader::new(GuestLoader(RefCell::new(Some(loader)))))
     }
 }

@@ -163,8 +163,8 @@ macro_rules! warehouse_types {
             use $w as w;
 
             use crate::{
-                ChangeMark, Dialect, HardDeletes, HistoryNames, MergeStrategy, RelationInfo, RelationKind,
-                Snapshot, ValueRange,
+                ChangeMark, ColumnDeclaration, Dialect, HardDeletes, HistoryNames, MergeStrategy,
+                RelationInfo, RelationKind, Snapshot, ValueRange,
             };
 
             impl From<w::Dialect> for Dialect {
@@ -206,6 +206,18 @@ macro_rules! warehouse_types {
                         RelationKind::View => w::RelationKind::View,
                     };
                     Self { relation: of.relation.into(), kind }
+                }
+            }
+
+            impl From<w::ColumnDeclaration> for ColumnDeclaration {
+                fn from(of: w::ColumnDeclaration) -> Self {
+                    Self { name: of.name, declared: of.declared, nullable: of.nullable }
+                }
+            }
+
+            impl From<ColumnDeclaration> for w::ColumnDeclaration {
+                fn from(of: ColumnDeclaration) -> Self {
+                    Self { name: of.name, declared: of.declared, nullable: of.nullable }
                 }
             }
 

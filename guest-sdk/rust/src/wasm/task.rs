@@ -8,9 +8,9 @@ use super::{
     host::Host,
 };
 use crate::{
-    Access, Argument, Column, Connection, Context, DataType, Dialect, Failure, FailureKind, Invocation,
-    Loader, MergeStrategy, Outcome, Relation, RelationInfo, Rows, Snapshot, Task, TaskFailure, Value,
-    ValueRange, Warehouse,
+    Access, Argument, Column, ColumnDeclaration, Connection, Context, DataType, Dialect, Failure,
+    FailureKind, Invocation, Loader, MergeStrategy, Outcome, Relation, RelationInfo, Rows, Snapshot, Task,
+    TaskFailure, Value, ValueRange, Warehouse,
 };
 
 warehouse_types!(super::bindings::task::cofferdam::warehouse::warehouse);
@@ -49,6 +49,22 @@ impl Connection for HostConnection {
         Ok(self.0.execute_once(step, statement, &copies(values))?)
     }
 
+    fn begin(&self) -> Result<(), Failure> {
+        Ok(self.0.begin()?)
+    }
+
+    fn commit(&self) -> Result<(), Failure> {
+        Ok(self.0.commit()?)
+    }
+
+    fn commit_once(&self, step: &str) -> Result<bool, Failure> {
+        Ok(self.0.commit_once(step)?)
+    }
+
+    fn rollback(&self) -> Result<(), Failure> {
+        Ok(self.0.rollback()?)
+    }
+
     fn ensure_schema(&self, schema: &str) -> Result<(), Failure> {
         Ok(self.0.ensure_schema(schema)?)
     }
@@ -63,6 +79,10 @@ impl Connection for HostConnection {
 
     fn describe(&self, relation: &Relation) -> Result<Vec<Column>, Failure> {
         Ok(list(self.0.describe(&relation.clone().into())?))
+    }
+
+    fn column_types(&self, relation: &Relation) -> Result<Vec<ColumnDeclaration>, Failure> {
+        Ok(list(self.0.column_types(&relation.clone().into())?))
     }
 
     fn create_table_as(&self, relation: &Relation, select: &str) -> Result<u64, Failure> {
@@ -99,6 +119,10 @@ impl Connection for HostConnection {
 
     fn load(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
         Ok(Box::new(WarehouseLoader(self.0.load(&relation.clone().into(), &copies(columns))?)))
+    }
+
+    fn load_into(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
+        Ok(Box::new(WarehouseLoader(self.0.load_into(&relation.clone().into(), &copies(columns))?)))
     }
 }
 

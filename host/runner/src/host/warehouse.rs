@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use cofferdam_call::COLUMNS_MAX;
 use cofferdam_ids::{GatewayName, Sha256Digest};
 use wasmtime::{
     Result, Store,
@@ -27,8 +28,8 @@ use crate::{
             exports::cofferdam::warehouse::warehouse as theirs,
         },
         task::cofferdam::warehouse::warehouse::{
-            ChangeMark, Dialect, HardDeletes, HistoryNames, Host, HostConnection, HostLoader, HostRows,
-            MergeStrategy, RelationInfo, RelationKind, SnapshotSpec, ValueRange,
+            ChangeMark, ColumnDeclaration, Dialect, HardDeletes, HistoryNames, Host, HostConnection,
+            HostLoader, HostRows, MergeStrategy, RelationInfo, RelationKind, SnapshotSpec, ValueRange,
         },
     },
     engine::ADAPTERS_MAX,
@@ -44,6 +45,9 @@ const KEY_COLUMNS_MAX: usize = 100;
 const CHECKED_COLUMNS_MAX: usize = 1_000;
 /// Bytes of a step's name: 100 characters.
 const STEP_BYTES_MAX: usize = 400;
+
+/// Bytes of a type in the warehouse's own words.
+const DECLARED_BYTES_MAX: usize = 4 << 10;
 
 /// The adapters an attempt may open, and those it has.
 pub(crate) struct Warehouses {
@@ -232,6 +236,33 @@ impl HostConnection for Room {
         })
     }
 
+    fn begin(&mut self, connection: Resource<Connection>) -> Result<Result<(), Failure>> {
+        let across = self.connection(&connection)?;
+        self.across_or_failure(across, |guest, store, it| guest.connection().call_begin(store, it))
+    }
+
+    fn commit(&mut self, connection: Resource<Connection>) -> Result<Result<(), Failure>> {
+        let across = self.connection(&connection)?;
+        self.across_or_failure(across, |guest, store, it| guest.connection().call_commit(store, it))
+    }
+
+    fn commit_once(
+        &mut self,
+        connection: Resource<Connection>,
+        step: String,
+    ) -> Result<Result<bool, Failure>> {
+        let across = self.connection(&connection)?;
+        check!(convert::bounded("the step's name", step.len(), STEP_BYTES_MAX));
+        self.across_or_failure(across, |guest, store, it| {
+            guest.connection().call_commit_once(store, it, &step)
+        })
+    }
+
+    fn rollback(&mut self, connection: Resource<Connection>) -> Result<Result<(), Failure>> {
+        let across = self.connection(&connection)?;
+        self.across_or_failure(across, |guest, store, it| guest.connection().call_rollback(store, it))
+    }
+
     fn ensure_schema(
         &mut self,
         connection: Resource<Connection>,
@@ -284,6 +315,29 @@ impl HostConnection for Room {
         })?);
         check!(convert::wit_columns(&columns));
         Ok(Ok(columns))
+    }
+
+    fn column_types(
+        &mut self,
+        connection: Resource<Connection>,
+        relation: Relation,
+    ) -> Result<Result<Vec<ColumnDeclaration>, Failure>> {
+        let across = self.connection(&connection)?;
+        check!(convert::wit_relation(&relation));
+        let columns = check!(self.across_or_failure(across, |guest, store, it| {
+            guest.connection().call_column_types(store, it, &relation)
+        })?);
+        check!(convert::bounded("the list of columns", columns.len(), COLUMNS_MAX));
+        for column in &columns {
+            check!(convert::name("a column's name", &column.name));
+            check!(convert::bounded("a column's type", column.declared.len(), DECLARED_BYTES_MAX));
+        }
+        let declared = columns.into_iter().map(|column| ColumnDeclaration {
+            name: column.name,
+            declared: column.declared,
+            nullable: column.nullable,
+        });
+        Ok(Ok(declared.collect()))
     }
 
     fn create_table_as(
@@ -416,6 +470,21 @@ impl HostConnection for Room {
         check!(convert::wit_columns(&columns));
         let resource = check!(self.across_or_failure(across, |guest, store, it| {
             guest.connection().call_load(store, it, &relation, &columns)
+        })?);
+        Ok(Ok(self.table.push(WarehouseLoader(Across { resource, ..across }))?))
+    }
+
+    fn load_into(
+        &mut self,
+        connection: Resource<Connection>,
+        relation: Relation,
+        columns: Vec<Column>,
+    ) -> Result<Result<Resource<WarehouseLoader>, Failure>> {
+        let across = self.connection(&connection)?;
+        check!(convert::wit_relation(&relation));
+        check!(convert::wit_columns(&columns));
+        let resource = check!(self.across_or_failure(across, |guest, store, it| {
+            guest.connection().call_load_into(store, it, &relation, &columns)
         })?);
         Ok(Ok(self.table.push(WarehouseLoader(Across { resource, ..across }))?))
     }

@@ -86,6 +86,26 @@ impl api::GuestConnection for Connection {
         no()
     }
 
+    fn begin(&self) -> Result<(), Failure> {
+        no()
+    }
+
+    fn commit(&self) -> Result<(), Failure> {
+        no()
+    }
+
+    fn commit_once(&self, _: String) -> Result<bool, Failure> {
+        no()
+    }
+
+    fn rollback(&self) -> Result<(), Failure> {
+        no()
+    }
+
+    fn column_types(&self, _: Relation) -> Result<Vec<api::ColumnDeclaration>, Failure> {
+        no()
+    }
+
     fn render(&self, relation: Relation) -> String {
         relation.name
     }
@@ -143,6 +163,10 @@ impl api::GuestConnection for Connection {
     }
 
     fn load(&self, _: Relation, _: Vec<Column>) -> Result<api::Loader, Failure> {
+        no()
+    }
+
+    fn load_into(&self, _: Relation, _: Vec<Column>) -> Result<api::Loader, Failure> {
         no()
     }
 }

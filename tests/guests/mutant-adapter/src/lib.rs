@@ -3,8 +3,8 @@
 
 use cofferdam_adapter_sqlite::Sqlite;
 use cofferdam_sdk::{
-    Access, Adapter, Column, Connection, DataType, Dialect, Failure, Loader, MergeStrategy, Relation,
-    RelationInfo, Rows, Snapshot, Sql, Value, ValueRange, adapter::SqlConnection,
+    Access, Adapter, Column, ColumnDeclaration, Connection, DataType, Dialect, Failure, Loader,
+    MergeStrategy, Relation, RelationInfo, Rows, Snapshot, Sql, Value, ValueRange, adapter::SqlConnection,
 };
 
 /// One way to be wrong, by the gateway's name.
@@ -110,6 +110,26 @@ impl Connection for Mutant {
         self.inner.execute_once(step, statement, values)
     }
 
+    fn begin(&self) -> Result<(), Failure> {
+        self.inner.begin()
+    }
+
+    fn commit(&self) -> Result<(), Failure> {
+        self.inner.commit()
+    }
+
+    fn commit_once(&self, step: &str) -> Result<bool, Failure> {
+        self.inner.commit_once(step)
+    }
+
+    fn rollback(&self) -> Result<(), Failure> {
+        self.inner.rollback()
+    }
+
+    fn column_types(&self, relation: &Relation) -> Result<Vec<ColumnDeclaration>, Failure> {
+        self.inner.column_types(relation)
+    }
+
     fn ensure_schema(&self, schema: &str) -> Result<(), Failure> {
         self.inner.ensure_schema(schema)
     }
@@ -178,6 +198,10 @@ impl Connection for Mutant {
 
     fn drop_relation(&self, relation: &Relation) -> Result<(), Failure> {
         self.inner.drop_relation(relation)
+    }
+
+    fn load_into(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
+        self.inner.load_into(relation, columns)
     }
 
     fn load(&self, relation: &Relation, columns: &[Column]) -> Result<Box<dyn Loader>, Failure> {
