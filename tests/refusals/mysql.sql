@@ -459,23 +459,23 @@ analyze table marts.a
 
 # making a database is for admins
 create database if not exists stage
-=> create reads writes stage.* as admin
+=> create reads writes stage.* with schemas
 
 # making a schema is for admins
 create schema stage
-=> create reads writes stage.* as admin
+=> create reads writes stage.* with schemas
 
 # dropping one is for admins
 drop database stage
-=> drop reads writes stage.* as admin
+=> drop reads writes stage.* with schemas
 
 # rights are given by admins
 grant select on marts.a to 'reporting'
-=> grant reads writes marts.a as admin
+=> grant reads writes marts.a with rights
 
 # rights on everything need a grant of everything
 grant select on *.* to reporting
-=> grant reads writes *.* as admin
+=> grant reads writes *.* with rights
 
 # rights to pass rights on are refused
 grant select on marts.a to reporting with grant option
@@ -557,9 +557,17 @@ show create table raw.secret
 describe raw.secret
 => refused CD02
 
-# EXPLAIN is refused
-explain select 1
+# EXPLAIN reads what it explains
+explain format = json select * from raw.a
+=> select reads raw.a
+
+# EXPLAIN of a table is refused
+explain raw.secret
 => refused CD02
+
+# a word behind a dot is a name
+select a.key, a.select from raw.a where a.order > 1
+=> select reads raw.a
 
 # ANALYZE runs what it explains
 analyze delete from raw.a

@@ -20,9 +20,21 @@ select * from raw."a.b""c"
 select 1 from raw.a ;
 => select reads raw.a
 
-# a name in three parts is refused
-select * from shop.raw.orders
+# the database may stand before a name: the server knows no other than the session's own
+select * from "shop"."raw"."orders" where shop.raw.orders.id = 1
+=> select reads raw.orders
+
+# a name in four parts is refused
+select * from server.shop.raw.orders
 => refused CD0220
+
+# the database before a schema hides nothing
+select * from shop.pg_catalog.pg_authid
+=> refused CD0233
+
+# nor do fences
+delete from shop.cofferdam.fence
+=> refused CD0233
 
 # a name longer than the server keeps is refused
 select * from raw.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
@@ -48,8 +60,12 @@ select * from raw.orders
 select * from U&"\0072aw".secret
 => refused CD0220
 
-# U& before a string is refused
-select U&'\0061' from raw.a
+# U& before a string is a string
+select U&'\0061', U&'d!0061t' uescape '!' from raw.a
+=> select reads raw.a
+
+# which names no sequence
+select nextval(U&'secret.ids')
 => refused CD0220
 
 # a common table expression is no relation
@@ -190,9 +206,13 @@ select '\d+' from raw.a where x ~ '^\w\\n$'
 select E'a\nb' from raw.a
 => select reads raw.a
 
-# an escape string with a quote behind a backslash is refused
-select E'\', (select 1 from raw.secret), ' from raw.a
-=> refused CD0220
+# an escape string is cut behind its escapes
+select E'it\'s', E'\\', E'\', (select 1 from raw.x), ' from raw.a
+=> select reads raw.a
+
+# and nowhere else
+select E'\\', (select 1 from raw.b), ' from raw.x ' from raw.a
+=> select reads raw.a, raw.b
 
 # two statements are refused
 select 1; select 2
@@ -238,6 +258,10 @@ select a -> 'b' ->> 'c', a #>> '{d,e}', a @> '{}'::jsonb, a ? 'k', a ?| array['x
 select a <#> b from raw.a
 => refused CD0220
 
+# distances and neighbours are read
+select x <-> y, int4range(x, y) -|- int4range(1, 2), @ x from raw.a
+=> select reads raw.a
+
 # an operator of a schema is refused
 select a operator(public.+) b from raw.a
 => refused CD0220
@@ -254,8 +278,8 @@ select * from pg_ls_dir('/etc') f
 select * from dblink('host=x', 'select 1') as t(a int)
 => refused CD0232
 
-# columns of a function do not convert to catalog types
-select * from jsonb_to_record('{"a":"raw.secret"}') as t(a regclass)
+# columns of a function do not convert to the server's own types
+select * from jsonb_to_record('{"a":"raw.secret"}') as t(a pg_node_tree)
 => refused CD0236
 
 # a query in a string is refused
@@ -338,28 +362,16 @@ select nextval('secret' || '.ids')
 select * from nextval('secret.ids')
 => refused CD0232
 
-# a conversion to a catalog type looks names up
-select 'raw.secret'::regclass
+# a name as a number tells what the catalog tells
+select 'raw.secret'::regclass, cast(c.oid as pg_catalog.regclass), regclass 'raw.secret', 'pg_sleep'::regproc, '{int4}'::regtype[] from pg_class c
+=> select reads pg_catalog.pg_class
+
+# a type of the server's own is refused
+select '{x=r/x}'::aclitem[]
 => refused CD0236
 
 # in every spelling
-select cast('raw.secret' as pg_catalog.regclass)
-=> refused CD0236
-
-# in arrays
-select '{raw.secret}'::regclass[]
-=> refused CD0236
-
-# before a string
-select regclass 'raw.secret'
-=> refused CD02
-
-# as a function
-select regclass('raw.secret')
-=> refused CD0232
-
-# functions by their name
-select 'pg_sleep'::regproc
+select cast('a' as pg_catalog.pg_ndistinct)
 => refused CD0236
 
 # other conversions are read
@@ -370,9 +382,37 @@ select x::text, cast(y as numeric(10, 2)), z::timestamptz, date '2020-01-01', in
 select c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace join information_schema.columns k on k.table_name = c.relname
 => select reads information_schema.columns, pg_catalog.pg_class, pg_catalog.pg_namespace
 
-# but only by its schema: a bare name could be either
-select * from pg_class
+# also by its bare names, which the server looks up there first
+select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where pg_table_is_visible(c.oid)
+=> select reads pg_catalog.pg_class, pg_catalog.pg_namespace
+
+# bare names of what is not lent are refused
+select * from pg_authid
 => refused CD0233
+
+# of sessions, too
+select * from pg_stat_activity
+=> refused CD0233
+
+# a bare name of the catalog is not written
+create temporary table pg_class (relname text)
+=> refused CD0233
+
+# what dbt asks of a schema is read
+select table_schema, table_name, column_name from "shop".INFORMATION_SCHEMA.columns where table_schema ilike 'marts' union all select schemaname, tablename, null from pg_tables union all select schemaname, matviewname, null from pg_matviews
+=> select reads information_schema.columns, pg_catalog.pg_matviews, pg_catalog.pg_tables
+
+# sizes and rights are told
+select pg_size_pretty(pg_total_relation_size('raw.a')), has_table_privilege('raw.a', 'select'), to_regclass('raw.nothing')
+=> select reads
+
+# a setting without a secret is told
+select current_setting('server_version'), current_setting('TimeZone', true)
+=> select reads
+
+# a setting whose name is computed is not
+select current_setting('data_' || 'directory')
+=> refused CD0232
 
 # passwords are not
 select * from pg_catalog.pg_authid
@@ -458,9 +498,66 @@ select * from only secret
 delete from only secret where true
 => refused CD0220
 
-# samples are refused
-select * from raw.a tablesample system (10)
+# a sample is read
+select * from raw.a as t tablesample system (10) repeatable (3), raw.b tablesample bernoulli ((select 1 + count(*) from raw.c))
+=> select reads raw.a, raw.b, raw.c
+
+# a sample by somebody's function is refused
+select * from raw.a tablesample marts.f (10)
 => refused CD0220
+
+# any word may be a name behind AS or a dot
+select x as user, y as order, z as end, t.x as "select", t.n as from from raw.a as t order by t.x, (t.y)
+=> select reads raw.a
+
+# a table's name may be any word behind a dot
+select * from raw.user
+=> select reads raw.user
+
+# AS opens a query, not a name
+create table marts.b as select x as having, (select 1 as into from raw.b) as "with" from raw.a
+=> create reads raw.a, raw.b writes marts.b
+
+# a word for a value is one
+select current_role, session_user, user, current_user from raw.a where name <> current_role group by x
+=> select reads raw.a
+
+# a string goes on in the next line
+select 'a'
+  'b, (select 1 from raw.secret)' from raw.a
+=> select reads raw.a
+
+# an order of letters is no relation
+select x::text collate "C" || 'x', name collate pg_catalog."C" from raw.a order by name collate "C" desc
+=> select reads raw.a
+
+# what is looked for between them may be turned round
+select * from raw.a where x between symmetric 1 and (select n from raw.b)
+=> select reads raw.a, raw.b
+
+# arrays are spread out
+select concat_ws(',', variadic array(select name from raw.b)) from raw.a
+=> select reads raw.a, raw.b
+
+# all fields of a row are read
+select (a).*, (jsonb_each('{}')).key, (row(1, (select n from raw.b))) from raw.a
+=> select reads raw.a, raw.b
+
+# windows leave rows out
+select sum(x) over (order by y rows between 1 preceding and current row exclude ties), sum(x) over (order by y range unbounded preceding exclude current row) from raw.a
+=> select reads raw.a
+
+# a table called exclude is a table
+select 1 from (select 1 from exclude ties) t
+=> select reads marts.exclude
+
+# tests for null are read
+select x isnull, (y) notnull, n is null from raw.a where not (x notnull)
+=> select reads raw.a
+
+# a table like another takes its parts over
+create table marts.b (like raw.a including all excluding constraints)
+=> create reads raw.a writes marts.b
 
 # TABLE is refused
 table raw.secret
@@ -554,6 +651,18 @@ create temporary table t as select * from raw.a
 create temp table marts.t (a int)
 => refused CD0220
 
+# and so do its views
+create or replace temporary view tv as select * from raw.a
+=> create reads raw.a writes pg_temp.tv
+
+# its schema is the server's
+drop schema pg_temp cascade
+=> refused CD0233
+
+# nor is it made
+create schema pg_temp
+=> refused CD0233
+
 # its own name is read as such
 select * from pg_temp.t
 => select reads pg_temp.t
@@ -574,13 +683,21 @@ refresh materialized view concurrently marts.m with data
 create unique index if not exists orders_id on marts.orders using btree (id, lower(name)) where id > 0
 => create reads writes marts.orders
 
+# an index has parameters
+create index on marts.orders using brin (id) with (pages_per_range = 32, autosummarize = on)
+=> create reads writes marts.orders
+
+# and no others
+create index on marts.orders (id) with (f = (select 1 from raw.secret))
+=> refused CD0220
+
 # an index on a function that reaches further is refused
 create index i on marts.orders ((pg_read_file(name)))
 => refused CD0232
 
 # making a schema is for admins
 create schema if not exists stage
-=> create reads writes stage.* as admin
+=> create reads writes stage.* with schemas
 
 # a schema of somebody else's is refused
 create schema stage authorization postgres
@@ -588,7 +705,7 @@ create schema stage authorization postgres
 
 # dropping a schema is for admins
 drop schema if exists stage
-=> drop reads writes stage.* as admin
+=> drop reads writes stage.* with schemas
 
 # a rename writes both names
 alter table marts.a rename to b
@@ -622,6 +739,18 @@ alter table marts.a add column x int default 1, drop column if exists y, alter c
 alter table marts.a alter column z type int using (select max(v) from raw.secret)
 => alter reads raw.secret writes marts.a
 
+# a table's parameters change
+alter table marts.a set (autovacuum_enabled = false, fillfactor = 70)
+=> alter reads writes marts.a
+
+# a table's log is given up
+alter table marts.a set unlogged
+=> alter reads writes marts.a
+
+# a column is dropped with what depends on it
+alter table marts.a drop column x cascade
+=> alter reads writes marts.a with cascade
+
 # owners do not change
 alter table marts.a owner to postgres
 => refused CD0231
@@ -640,7 +769,7 @@ drop table if exists marts.a, marts.b
 
 # what depends on them is dropped by admins
 drop table marts.a cascade
-=> drop reads writes marts.a as admin
+=> drop reads writes marts.a with cascade
 
 # views and indexes are dropped
 drop materialized view marts.m
@@ -668,7 +797,7 @@ truncate table marts.a, marts.b restart identity
 
 # tables that point at them are truncated by admins
 truncate marts.a cascade
-=> truncate reads writes marts.a as admin
+=> truncate reads writes marts.a with cascade
 
 # comments on relations and columns write them
 comment on table marts.a is 'x'
@@ -692,15 +821,35 @@ analyze
 
 # rights are given by admins
 grant select, insert on marts.a, b to reporting
-=> grant reads writes marts.a, marts.b as admin
+=> grant reads writes marts.a, marts.b with rights
 
 # rights on a whole schema are rights on all of it
 grant select on all tables in schema marts to public
-=> grant reads writes marts.* as admin
+=> grant reads writes marts.* with rights
 
 # rights are taken by admins
 revoke all on table marts.a from reporting
-=> revoke reads writes marts.a as admin
+=> revoke reads writes marts.a with rights
+
+# a schema is opened by whoever may give rights on all of it
+grant usage on schema marts, raw to reporting, public
+=> grant reads writes marts.*, raw.* with rights
+
+# nothing may be made there
+grant create on schema marts to reporting
+=> refused CD0220
+
+# rights on what will be made are rights on all of it
+alter default privileges in schema marts grant select on tables to reporting
+=> grant reads writes marts.* with rights
+
+# of everywhere they are refused
+alter default privileges grant select on tables to reporting
+=> refused CD0220
+
+# for somebody else they are refused
+alter default privileges for role postgres in schema marts grant select on tables to reporting
+=> refused CD0220
 
 # rights to pass rights on are refused
 grant select on marts.a to reporting with grant option
@@ -750,6 +899,26 @@ do $$ begin delete from raw.a; end $$
 set search_path = secret
 => refused CD02
 
+# a setting that is no wall is set
+set session time zone 'Europe/Berlin'
+=> set reads
+
+# how a statement is computed is set
+set local enable_nestloop = off
+=> set reads
+
+# how long it may take is not
+set statement_timeout = 0
+=> refused CD0231
+
+# nor how its text is cut
+set standard_conforming_strings to off
+=> refused CD0231
+
+# a setting takes a plain value
+set timezone = (select v from raw.secret)
+=> refused CD0220
+
 # SET ROLE is refused
 set role postgres
 => refused CD02
@@ -762,9 +931,17 @@ set session authorization postgres
 reset all
 => refused CD02
 
-# SHOW is refused
+# SHOW of all is refused
 show all
 => refused CD02
+
+# SHOW of what is no secret is read
+show search_path
+=> select reads
+
+# SHOW of a file is refused
+show hba_file
+=> refused CD0231
 
 # transactions are the session's
 begin
@@ -806,9 +983,21 @@ notify x, 'y'
 call p()
 => refused CD02
 
-# EXPLAIN is refused
-explain select 1
-=> refused CD0231
+# EXPLAIN reads what it explains
+explain select * from raw.a
+=> select reads raw.a
+
+# and is held to what that would write
+explain (costs off, format json) delete from raw.a
+=> delete reads writes raw.a
+
+# EXPLAIN of a name is refused
+explain execute p
+=> refused CD02
+
+# EXPLAIN tells no settings
+explain (settings) select 1
+=> refused CD02
 
 # EXPLAIN ANALYZE runs what it explains
 explain analyze delete from raw.a

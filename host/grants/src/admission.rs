@@ -1,12 +1,14 @@
 //! What one attempt may do: the release's requests, each with the line that allowed it.
 
+use std::collections::BTreeSet;
+
 use cofferdam_bundle::statement::{ReportField, TaskLimits};
 use cofferdam_call::{Access, Interface, Limits};
 use cofferdam_ids::{GatewayName, GrantId, Sha256Digest};
 use serde::Serialize;
 
 use crate::{
-    file::{GrantFile, StatementRule},
+    file::{Beyond, GrantFile, StatementRule},
     pattern::RelationPattern,
     reading::Relation,
 };
@@ -43,6 +45,9 @@ pub struct AdmittedSql {
     pub reads: Vec<RelationPattern>,
     /// What it may write, and so read: the request's.
     pub writes: Vec<RelationPattern>,
+    /// What its statements may do beyond these relations: the grant's.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub also: BTreeSet<Beyond>,
     /// Rows the attempt may read out: the grant's.
     pub max_rows: u64,
     /// The line that allows it.
@@ -52,12 +57,18 @@ pub struct AdmittedSql {
 impl AdmittedSql {
     /// Whether a relation may be read.
     pub fn allows_read(&self, relation: &Relation) -> bool {
-        self.reads.iter().chain(&self.writes).any(|p| p.holds(relation))
+        relation.is_temporary() || self.reads.iter().chain(&self.writes).any(|p| p.holds(relation))
     }
 
     /// Whether a relation may be written.
     pub fn allows_write(&self, relation: &Relation) -> bool {
-        self.access >= Access::Write && self.writes.iter().any(|p| p.holds(relation))
+        let named = || relation.is_temporary() || self.writes.iter().any(|p| p.holds(relation));
+        self.access >= Access::Write && named()
+    }
+
+    /// Whether a statement on one of its sessions may reach beyond the relations it names.
+    pub fn allows_beyond(&self, session: Access, beyond: &BTreeSet<Beyond>) -> bool {
+        session == Access::Admin || beyond.is_subset(&self.also)
     }
 }
 

@@ -6,7 +6,7 @@ use cofferdam_ids::{Code, GatewayName, GrantId, Sha256Digest};
 use crate::{
     admission::{Admission, AdmittedSql, GrantFact},
     file::StatementRule,
-    reading::{self, Dialect, Reading},
+    reading::{self, Dialect, Reading, StatementKind},
 };
 
 /// What the broker knows of the session a call is made on.
@@ -174,12 +174,12 @@ impl Admission {
         };
         let least = reading.least_access();
         if session.access < least {
-            let message = if least == Access::Admin {
-                format!("this {kind} needs an admin session; this one was opened to {}", session.access)
-            } else {
-                format!("{kind} needs a write session; this one was opened to read")
-            };
-            return refuse(if least == Access::Admin { 235 } else { 223 }, message, Some(&first.grant));
+            let message = format!("{kind} needs a write session; this one was opened to read");
+            return refuse(223, message, Some(&first.grant));
+        }
+        let lends = |r: &&AdmittedSql| r.allows_beyond(session.access, &reading.beyond);
+        if of_gateway().filter(usable).find(lends).is_none() {
+            return refuse_beyond(session, reading, kind, &first.grant);
         }
         let mut by = None;
         for read in reading.reads.iter().filter(|r| !r.is_catalog()) {
@@ -190,8 +190,11 @@ impl Admission {
             by.get_or_insert(rule);
         }
         for (i, write) in reading.writes.iter().enumerate() {
-            let rule = of_gateway().filter(usable).find(|r| r.allows_write(write));
+            let rule = of_gateway().filter(usable).filter(lends).find(|r| r.allows_write(write));
             let Some(rule) = rule else {
+                if of_gateway().filter(usable).any(|r| r.allows_write(write)) {
+                    return refuse_beyond(session, reading, kind, &first.grant);
+                }
                 return refuse(224, format!("writing `{write}` is not granted"), Some(&first.grant));
             };
             if i == 0 {
@@ -247,6 +250,22 @@ impl Admission {
 
 fn allow(fact: &GrantFact) -> Decision {
     Decision::Allow(Allowed { grant: fact.grant.clone(), grant_sha256: fact.grant_sha256, line: fact.line })
+}
+
+/// A statement that reaches beyond the relations it names, where no rule lends that.
+fn refuse_beyond(
+    session: &SessionFacts<'_>,
+    reading: &Reading,
+    kind: StatementKind,
+    nearest: &GrantFact,
+) -> Decision {
+    let asked: Vec<_> = reading.beyond.iter().map(|beyond| format!("`{beyond}`")).collect();
+    let message = format!(
+        "this {kind} needs an admin session, or a grant whose `also` holds {}; this session was opened to {}",
+        asked.join(" and "),
+        session.access
+    );
+    refuse(235, message, Some(nearest))
 }
 
 fn refuse(code: u16, message: impl AsRef<str>, nearest: Option<&GrantFact>) -> Decision {

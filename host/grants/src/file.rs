@@ -76,6 +76,39 @@ impl fmt::Display for StatementRule {
     }
 }
 
+/// What a statement may do beyond the relations it names. A session in mode `admin` may; one in
+/// mode `write` where the rule's `also` says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Beyond {
+    /// Drop what depends on what it drops, wherever that is.
+    Cascade,
+    /// Give and take rights on relations it may write.
+    Rights,
+    /// Make and drop schemas it may write whole.
+    Schemas,
+}
+
+impl Beyond {
+    /// All, in the order of the alphabet.
+    pub const ALL: [Self; 3] = [Self::Cascade, Self::Rights, Self::Schemas];
+
+    /// As grant files write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cascade => "cascade",
+            Self::Rights => "rights",
+            Self::Schemas => "schemas",
+        }
+    }
+}
+
+impl fmt::Display for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// One `[[sql]]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlRule {
@@ -89,6 +122,8 @@ pub struct SqlRule {
     pub reads: Vec<RelationPattern>,
     /// Relations it may write.
     pub writes: Vec<RelationPattern>,
+    /// What its statements may do beyond these relations without an admin's session.
+    pub also: Vec<Beyond>,
     /// Rows one attempt may read out.
     pub max_rows: u64,
     /// Line of the table, from 1.

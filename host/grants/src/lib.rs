@@ -28,7 +28,8 @@ pub use admission::{Admission, AdmissionFacts, AdmittedFiles, AdmittedSql, Grant
 pub use decide::{Allowed, Ask, Decision, SessionFacts};
 pub use explain::explain;
 pub use file::{
-    ConfinementNeed, FilesRule, GrantFile, GrantLimits, SqlRule, StatementRule, SubjectRule, TelemetryRule,
+    Beyond, ConfinementNeed, FilesRule, GrantFile, GrantLimits, SqlRule, StatementRule, SubjectRule,
+    TelemetryRule,
 };
 pub use lint::{LintFinding, lint};
 pub use parse::parse;

@@ -7,7 +7,7 @@ use cofferdam_ids::Timestamp;
 
 use crate::{
     GrantSet,
-    file::{GrantFile, StatementRule},
+    file::{Beyond, GrantFile, StatementRule},
 };
 
 /// How long before its end a grant is pointed out.
@@ -67,6 +67,14 @@ fn lint_one(grant: &GrantFile, now: Timestamp) -> Vec<LintFinding> {
                 "statements are not read: SQLite's own wall, or the warehouse's role, is all that is left"
                     .to_owned(),
             );
+        }
+        for beyond in &rule.also {
+            let what = match beyond {
+                Beyond::Cascade => "drops may take with them what others made of a relation (`also`)",
+                Beyond::Rights => "rights on what it writes may be given to any role (`also`)",
+                Beyond::Schemas => "schemas may be made and dropped (`also`)",
+            };
+            add(rule.line, what.to_owned());
         }
         if rule.mode == SqlMode::Read && !rule.writes.is_empty() {
             add(rule.line, "`writes` has no effect: the mode is `read`".to_owned());

@@ -8,7 +8,7 @@ use toml_edit::{Array, Document, Item, TableLike, Value};
 
 use crate::{
     file::{
-        ConfinementNeed, FilesRule, GrantFile, GrantLimits, SqlRule, StatementRule, SubjectRule,
+        Beyond, ConfinementNeed, FilesRule, GrantFile, GrantLimits, SqlRule, StatementRule, SubjectRule,
         TelemetryRule,
     },
     problem::{GrantProblem, ProblemKind},
@@ -36,7 +36,7 @@ const TOP: &[&str] = &[
     "limits",
 ];
 const SUBJECT: &[&str] = &["project", "tasks", "plugins", "roles"];
-const SQL: &[&str] = &["gateway", "mode", "statements", "reads", "writes", "max_rows"];
+const SQL: &[&str] = &["gateway", "mode", "statements", "reads", "writes", "also", "max_rows"];
 const LATER: &[&str] = &["http", "objects", "publishers", "state"];
 
 /// Reads a grant file. `file_name` is only for messages and records.
@@ -142,8 +142,17 @@ fn sql(table: &Table<'_, '_>) -> Found<SqlRule> {
         statements,
         reads: patterns("reads")?,
         writes: patterns("writes")?,
+        also: table.optional("also", also)?.unwrap_or_default(),
         max_rows: table.optional("max_rows", |t| t.count("max_rows"))?.unwrap_or(MAX_ROWS_DEFAULT),
         line: table.line,
+    })
+}
+
+fn also(table: &Table<'_, '_>) -> Found<Vec<Beyond>> {
+    let names = Beyond::ALL.map(Beyond::name);
+    table.list("also", |text| {
+        let known = Beyond::ALL.into_iter().find(|beyond| beyond.name() == text);
+        known.ok_or_else(|| table.unknown_value("also", text, &names))
     })
 }
 

@@ -234,6 +234,7 @@ impl AskedSql {
             statements: rule.statements,
             reads: self.reads.clone(),
             writes: self.writes.clone(),
+            also: rule.also.iter().copied().collect(),
             max_rows: rule.max_rows,
             grant: GrantFact::of(grant, rule.line),
         }

@@ -44,5 +44,5 @@ fn every_code_of_a_refusal_has_a_case() {
     for code in ["CD0220", "CD0230", "CD0231", "CD0232", "CD0233", "CD0234", "CD0236"] {
         assert!(expected.iter().any(|e| e.ends_with(code)), "{code}");
     }
-    assert!(expected.iter().any(|e| e.ends_with("as admin")), "CD0235");
+    assert!(expected.iter().any(|e| e.ends_with("with cascade")), "CD0235");
 }

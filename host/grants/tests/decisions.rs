@@ -454,7 +454,7 @@ fn a_server_s_statements_are_held_to_the_same_grants() {
     assert_eq!(on_server(&admission, Dialect::Postgres, delete, Access::Read, false), 223);
     let hidden = "select 1 from raw.orders /*! , hr.salaries */";
     assert_eq!(on_server(&admission, Dialect::Mysql, hidden, Access::Read, false), 234);
-    let cast = "select 'hr.salaries'::regclass";
+    let cast = "select '{a=r/b}'::aclitem[]";
     assert_eq!(on_server(&admission, Dialect::Postgres, cast, Access::Read, false), 236);
 }
 
@@ -481,6 +481,65 @@ fn a_schema_is_an_admin_s_and_only_where_all_of_it_is_granted() {
             assert_eq!(on_server(&admission, dialect, "create schema stage", Access::Write, false), 235);
         }
     }
+}
+
+#[test]
+fn what_reaches_beyond_a_relation_needs_an_admin_s_session_or_a_word_in_the_grant() {
+    let statements = [
+        ("cascade", "drop table marts.orders cascade"),
+        ("rights", "grant select on marts.orders to reporting"),
+        ("schemas", "create schema if not exists stage"),
+    ];
+    for (word, statement) in statements {
+        for also in ["", "\"cascade\"", "\"rights\"", "\"schemas\"", "\"cascade\", \"rights\", \"schemas\""] {
+            let text = grant_text().replace(
+                "writes = [\"marts.*\"]",
+                &format!("writes = [\"marts.*\", \"stage.*\"]\nalso = [{also}]"),
+            );
+            let asked = sql(SqlMode::Write, &[], &["marts.orders", "stage.*"]);
+            let admission = admit_as(&set(&[text]), |_, requests, _, _| *requests = vec![asked]).unwrap();
+            let expected = if also.contains(word) { 0 } else { 235 };
+            let decided = |access| on_server(&admission, Dialect::Postgres, statement, access, false);
+            assert_eq!(decided(Access::Write), expected, "{statement} with {also}");
+            assert_eq!(decided(Access::Read), 223, "{statement} with {also}");
+            let elsewhere = statement.replace("marts.orders", "marts.items").replace("stage", "hr");
+            assert_eq!(
+                on_server(&admission, Dialect::Postgres, &elsewhere, Access::Write, false),
+                if expected == 0 { 224 } else { 235 },
+                "{elsewhere} with {also}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_temporary_relation_needs_no_grant_but_a_session_that_writes() {
+    let admission = admission();
+    for (expected, statement) in [
+        (0, "create temporary table t as select * from raw.orders"),
+        (0, "insert into pg_temp.t select * from raw.orders"),
+        (0, "drop table pg_temp.t"),
+        (222, "create temporary table t as select * from hr.salaries"),
+        (222, "create temporary view t as select * from hr.salaries"),
+        // Without its schema it may be any relation of the default schema.
+        (222, "select * from t"),
+        (224, "insert into t select 1"),
+        (233, "drop schema pg_temp cascade"),
+    ] {
+        assert_eq!(
+            on_server(&admission, Dialect::Postgres, statement, Access::Write, false),
+            expected,
+            "{statement}"
+        );
+    }
+    let read = |sql| on_server(&admission, Dialect::Postgres, sql, Access::Read, false);
+    assert_eq!((read("select * from pg_temp.t"), read("create temporary table t (a int)")), (0, 223));
+    // MySQL keeps them in a database like any other table.
+    let mysql = |sql| on_server(&admission, Dialect::Mysql, sql, Access::Write, false);
+    assert_eq!(
+        (mysql("create temporary table marts.orders (a int)"), mysql("create temporary table t (a int)")),
+        (0, 224)
+    );
 }
 
 #[test]

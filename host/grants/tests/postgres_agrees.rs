@@ -30,7 +30,7 @@ const LOCKED: &str = "select c.relnamespace::regnamespace || '|' || c.relname ||
 
 /// Runs each statement in a transaction of its own; gives what was locked by those that ran.
 fn locked(server: &Postgres, statements: &[&str]) -> BTreeMap<usize, Vec<String>> {
-    let mut script = format!("set search_path = {SCHEMA}, pg_catalog;\nset statement_timeout = '5s';\n");
+    let mut script = format!("set search_path = {SCHEMA}, pg_temp;\nset statement_timeout = '5s';\n");
     for (at, sql) in statements.iter().enumerate() {
         let _ =
             writeln!(script, "\\o /dev/null\nbegin;\n{sql}\n;\n\\o\nselect '@{at}';\n{LOCKED};\nrollback;");

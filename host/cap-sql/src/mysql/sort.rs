@@ -34,7 +34,7 @@ pub(super) fn sort(text: &str, access: Access) -> Result<Sort, Refusal> {
         "select" | "show" | "describe" | "desc" | "explain" | "table" | "values" => Ok(Sort::Reads),
         "insert" | "update" | "delete" | "replace" => Ok(Sort::Changes),
         "create" | "alter" | "drop" | "truncate" | "rename" => Ok(Sort::Shapes),
-        "grant" | "revoke" if access == Access::Admin => Ok(Sort::Shapes),
+        "grant" | "revoke" if access >= Access::Write => Ok(Sort::Shapes),
         "" => Err(refusals::not_one("the statement is empty")),
         "begin" | "start" | "commit" | "rollback" | "savepoint" | "release" | "xa" => {
             Err(refusals::walled("transactions are begun and ended by their own calls"))

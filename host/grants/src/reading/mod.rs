@@ -16,6 +16,8 @@ use cofferdam_call::Access;
 use cofferdam_ids::Code;
 use serde::Serialize;
 
+use crate::file::Beyond;
+
 /// How statements of a gateway are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
@@ -59,12 +61,14 @@ pub enum StatementKind {
     Grant,
     /// Takes rights on relations from a role.
     Revoke,
+    /// Changes a setting of the session.
+    Set,
 }
 
 impl StatementKind {
     /// Whether it changes nothing.
     pub const fn is_read(self) -> bool {
-        matches!(self, Self::Select)
+        matches!(self, Self::Select | Self::Set)
     }
 }
 
@@ -85,6 +89,7 @@ impl fmt::Display for StatementKind {
             Self::Comment => "comment",
             Self::Grant => "grant",
             Self::Revoke => "revoke",
+            Self::Set => "set",
         })
     }
 }
@@ -129,6 +134,12 @@ impl Relation {
             Dialect::Sqlite => functions::CATALOG.contains(&&*self.name),
             Dialect::Postgres | Dialect::Mysql => servers::is_catalog(self),
         }
+    }
+
+    /// Whether it is a temporary relation of PostgreSQL. Only the session that made it can name it,
+    /// and it holds nothing but what that session put there: no grant is asked for it.
+    pub fn is_temporary(&self) -> bool {
+        self.dialect == Dialect::Postgres && &*self.schema == servers::TEMP
     }
 
     /// Whether the engine or the broker keeps it for itself: never to be written.
@@ -177,9 +188,9 @@ pub struct Reading {
     pub reads: BTreeSet<Relation>,
     /// Every relation it writes, makes, renames or drops.
     pub writes: BTreeSet<Relation>,
-    /// Whether it takes a session opened in mode `admin`.
+    /// What it does beyond the relations it names.
     #[serde(skip)]
-    pub needs_admin: bool,
+    pub beyond: BTreeSet<Beyond>,
     /// Why it may not be run, whatever is granted.
     #[serde(skip)]
     pub problem: Option<ReadingProblem>,
@@ -189,7 +200,6 @@ impl Reading {
     /// The least mode a session must have been opened in.
     pub fn least_access(&self) -> Access {
         match self.kind {
-            _ if self.needs_admin => Access::Admin,
             Some(kind) if kind.is_read() && self.writes.is_empty() => Access::Read,
             _ => Access::Write,
         }

@@ -52,8 +52,8 @@ pub(crate) fn shown(reading: &Reading) -> String {
     if !reading.writes.is_empty() {
         text = format!("{} writes {}", text.trim(), join(&reading.writes));
     }
-    if reading.needs_admin {
-        text.push_str(" as admin");
+    for beyond in &reading.beyond {
+        text = format!("{text} with {beyond}");
     }
     text.trim().to_owned()
 }

@@ -1,14 +1,16 @@
 //! Statements about relations themselves: what they write before their expressions are looked at.
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation as Op, ColumnDef, ColumnOption, CommentObject,
-    CreateIndex, CreateTable, CreateTableLikeKind, CreateTableOptions, CreateView, DropBehavior, Grant,
-    GrantObjects, ObjectName, ObjectType, Privileges, RenameTableNameKind, Revoke, SetExpr, SqlOption,
-    Statement, TableConstraint, Truncate, helpers::stmt_create_table::CreateTableBuilder,
+    AlterColumnOperation, AlterTable, AlterTableOperation as Op, BinaryOperator, ColumnDef, ColumnOption,
+    CommentObject, CreateIndex, CreateTable, CreateTableLikeKind, CreateTableOptions, CreateView,
+    DropBehavior, Expr, Grant, GrantObjects, Ident, ObjectName, ObjectType, Privileges, RenameTableNameKind,
+    Revoke, SetExpr, SqlOption, Statement, TableConstraint, Truncate,
+    helpers::stmt_create_table::CreateTableBuilder,
 };
 use sqlparser::tokenizer::Token;
 
 use super::{Found, dml, names::TEMP, only, table, types, walk::Walk};
+use crate::file::Beyond;
 use crate::reading::{ReadingProblem, Relation, StatementKind as Kind, walk::first_words};
 
 /// Options of a table that change how it is kept, and never where or from whom.
@@ -19,6 +21,15 @@ const POSTGRES_OPTIONS: [&str; 6] = [
     "parallel_workers",
     "security_barrier",
     "security_invoker",
+];
+const INDEX_OPTIONS: [&str; 7] = [
+    "autosummarize",
+    "buffering",
+    "deduplicate_items",
+    "fastupdate",
+    "fillfactor",
+    "gin_pending_list_limit",
+    "pages_per_range",
 ];
 const MYSQL_OPTIONS: [&str; 9] = [
     "auto_increment",
@@ -59,7 +70,7 @@ pub(super) fn effect(walk: &mut Walk<'_>, statement: &Statement) -> Found<Kind> 
             temporary,
             table,
         } => {
-            walk.needs_admin |= cascade;
+            walk.reach(Beyond::Cascade, *cascade);
             only(!temporary || !walk.is_postgres(), "DROP")?;
             drop_all(walk, *object_type, names, table.as_ref())
         }
@@ -150,18 +161,22 @@ fn temporary(walk: &mut Walk<'_>, name: &ObjectName) -> Found<Relation> {
     Ok(own)
 }
 
-fn options(walk: &Walk<'_>, options: &CreateTableOptions) -> Found<()> {
+fn options(walk: &mut Walk<'_>, options: &CreateTableOptions) -> Found<()> {
     let (list, known): (&[SqlOption], &[&str]) = match options {
         CreateTableOptions::None => return Ok(()),
         CreateTableOptions::With(list) if walk.is_postgres() => (list, &POSTGRES_OPTIONS),
         CreateTableOptions::Plain(list) if !walk.is_postgres() => (list, &MYSQL_OPTIONS),
         _ => return only(false, "table options"),
     };
+    each_option(walk, list, known)
+}
+
+fn each_option(walk: &mut Walk<'_>, list: &[SqlOption], known: &[&str]) -> Found<()> {
     for option in list {
         let fits = match option {
             SqlOption::Comment(_) => true,
             SqlOption::KeyValue { key, value } => {
-                table::is_literal(value) && known.contains(&&*key.value.to_ascii_lowercase())
+                is_option_value(walk, value) && known.contains(&&*key.value.to_ascii_lowercase())
             }
             SqlOption::NamedParenthesizedList(list) => {
                 let engine = list.name.as_ref().map(|name| name.value.to_ascii_lowercase());
@@ -283,11 +298,31 @@ fn create_index(walk: &mut Walk<'_>, create: &CreateIndex) -> Found<Kind> {
     } = create;
     let bare = name.as_ref().is_none_or(|name| name.0.len() == 1);
     only(
-        bare && !r#async && with.is_empty() && index_options.is_empty() && alter_options.is_empty(),
+        bare && !r#async
+            && with.iter().all(|option| is_index_option(walk, option))
+            && index_options.is_empty()
+            && alter_options.is_empty(),
         "CREATE INDEX",
     )?;
     walk.write(table_name)?;
     Ok(Kind::Create)
+}
+
+fn is_index_option(walk: &mut Walk<'_>, option: &Expr) -> bool {
+    let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = option else { return false };
+    let known = |name: &Ident| INDEX_OPTIONS.contains(&&*name.value);
+    matches!(&**left, Expr::Identifier(name) if known(name)) && is_option_value(walk, right)
+}
+
+/// A plain value; `on` is one here.
+fn is_option_value(walk: &mut Walk<'_>, value: &Expr) -> bool {
+    if let Expr::Identifier(word) = value
+        && word.quote_style.is_none()
+        && word.value == "on"
+    {
+        walk.allowed_words.push(word);
+    }
+    table::is_literal(value)
 }
 
 fn drop_all(
@@ -313,7 +348,7 @@ fn drop_all(
     for name in names {
         if matches!(of, ObjectType::Schema | ObjectType::Database) {
             let all = walk.names.all_of(name)?;
-            walk.needs_admin = true;
+            walk.reach(Beyond::Schemas, true);
             walk.accounted.push(name);
             walk.write_relation(all)?;
         } else {
@@ -327,7 +362,7 @@ fn truncate_all(walk: &mut Walk<'_>, truncate: &Truncate) -> Found<Kind> {
     let Truncate { table_names, partitions, table: _, if_exists: _, identity: _, cascade, on_cluster } =
         truncate;
     only(partitions.is_none() && on_cluster.is_none(), "TRUNCATE")?;
-    walk.needs_admin |= matches!(cascade, Some(sqlparser::ast::CascadeOption::Cascade));
+    walk.reach(Beyond::Cascade, matches!(cascade, Some(sqlparser::ast::CascadeOption::Cascade)));
     for target in table_names {
         only(!target.only && !target.has_asterisk, "TRUNCATE")?;
         walk.write(&target.name)?;
@@ -359,7 +394,7 @@ fn comment_on(walk: &mut Walk<'_>, of: CommentObject, name: &ObjectName) -> Foun
 /// Rights on relations, or on all relations of a schema, are given by an admin.
 fn rights(walk: &mut Walk<'_>, privileges: &Privileges, objects: Option<&GrantObjects>) -> Found<()> {
     use sqlparser::ast::Action;
-    walk.needs_admin = true;
+    walk.reach(Beyond::Rights, true);
     let known = match privileges {
         Privileges::All { .. } => true,
         Privileges::Actions(actions) => actions.iter().all(|action| {
@@ -374,14 +409,22 @@ fn rights(walk: &mut Walk<'_>, privileges: &Privileges, objects: Option<&GrantOb
             )
         }),
     };
-    only(known, "rights")?;
+    let usage = matches!(privileges, Privileges::Actions(actions) if matches!(actions[..], [Action::Usage]));
+    only(known || usage, "rights")?;
     match objects {
-        Some(GrantObjects::Tables(names) | GrantObjects::Views(names)) => {
+        Some(GrantObjects::Tables(names) | GrantObjects::Views(names)) if !usage => {
             names.iter().try_for_each(|name| walk.write(name).map(drop))
         }
         Some(GrantObjects::AllTablesInSchema { schemas } | GrantObjects::AllViewsInSchema { schemas })
-            if walk.is_postgres() =>
+            if walk.is_postgres() && !usage =>
         {
+            for schema in schemas {
+                let all = walk.names.all_of(schema)?;
+                walk.write_relation(all)?;
+            }
+            Ok(())
+        }
+        Some(GrantObjects::Schemas(schemas)) if walk.is_postgres() && usage => {
             for schema in schemas {
                 let all = walk.names.all_of(schema)?;
                 walk.write_relation(all)?;
@@ -421,7 +464,7 @@ fn operate(walk: &mut Walk<'_>, operation: &Op, own: &Relation) -> Found<()> {
         | Op::DropConstraint { drop_behavior, .. }
         | Op::DropPrimaryKey { drop_behavior }
         | Op::DropForeignKey { drop_behavior, .. } => {
-            walk.needs_admin |= *drop_behavior == Some(DropBehavior::Cascade);
+            walk.reach(Beyond::Cascade, *drop_behavior == Some(DropBehavior::Cascade));
             Ok(())
         }
         Op::RenameColumn { .. } | Op::RenameConstraint { .. } | Op::ValidateConstraint { .. } => Ok(()),
@@ -442,6 +485,8 @@ fn operate(walk: &mut Walk<'_>, operation: &Op, own: &Relation) -> Found<()> {
         Op::DropIndex { .. } | Op::AutoIncrement { .. } | Op::Algorithm { .. } | Op::Lock { .. } if mysql => {
             Ok(())
         }
+        Op::SetOptionsParens { options: list } if !mysql => each_option(walk, list, &POSTGRES_OPTIONS),
+        Op::SetLogged | Op::SetUnlogged if !mysql => Ok(()),
         _ => Err(ReadingProblem::Kind("ALTER TABLE of this form".to_owned())),
     }
 }

@@ -10,8 +10,10 @@ mod ddl;
 mod dml;
 mod functions;
 mod lexer;
+mod mend;
 mod names;
 mod phrases;
+mod settings;
 mod table;
 mod types;
 mod walk;
@@ -27,7 +29,7 @@ use sqlparser::{
 };
 
 use self::names::Names;
-pub(super) use self::names::{is_catalog, is_reserved};
+pub(super) use self::names::{TEMP, is_catalog, is_reserved};
 use super::{
     Dialect, Reading, ReadingProblem,
     lexical::{self, DEPTH_MAX},
@@ -51,6 +53,9 @@ pub(super) fn read(sql: &str, dialect: Dialect, default_schema: &str) -> Found<R
     if statements != 1 || tokens.iter().any(|t| t.token == Token::SemiColon) {
         return Err(ReadingProblem::Count(statements));
     }
+    let tokens = mend::mend(tokens, dialect);
+    let explained = phrases::explained(&tokens, dialect);
+    let tokens = tokens[explained..].to_vec();
     if let Some(reading) = phrases::read(&tokens, names)? {
         return Ok(reading);
     }

@@ -5,19 +5,26 @@ use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 use super::super::{Dialect, FENCE_SCHEMA, ReadingProblem, Relation};
 
 /// The schema of a session's temporary relations, in PostgreSQL.
-pub(super) const TEMP: &str = "pg_temp";
+pub(in crate::reading) const TEMP: &str = "pg_temp";
 
 /// PostgreSQL's catalogs that hold names and shapes, and nobody's rows, settings or secrets.
 /// Sorted. Those with samples of rows, other sessions' statements, or settings are left out.
 const POSTGRES_CATALOG: &[&str] = &[
+    "pg_aggregate",
     "pg_am",
+    "pg_amop",
+    "pg_amproc",
     "pg_attrdef",
     "pg_attribute",
+    "pg_auth_members",
+    "pg_available_extensions",
     "pg_cast",
     "pg_class",
     "pg_collation",
     "pg_constraint",
+    "pg_conversion",
     "pg_database",
+    "pg_default_acl",
     "pg_depend",
     "pg_description",
     "pg_enum",
@@ -30,20 +37,29 @@ const POSTGRES_CATALOG: &[&str] = &[
     "pg_namespace",
     "pg_opclass",
     "pg_operator",
+    "pg_opfamily",
     "pg_partitioned_table",
+    "pg_policies",
+    "pg_policy",
     "pg_proc",
     "pg_range",
     "pg_rewrite",
     "pg_roles",
+    "pg_rules",
     "pg_sequence",
     "pg_sequences",
+    "pg_shdescription",
+    "pg_stat_all_indexes",
     "pg_stat_all_tables",
+    "pg_stat_user_indexes",
     "pg_stat_user_tables",
     "pg_tables",
     "pg_tablespace",
     "pg_timezone_abbrevs",
     "pg_timezone_names",
     "pg_trigger",
+    "pg_ts_config",
+    "pg_ts_dict",
     "pg_type",
     "pg_views",
 ];
@@ -78,21 +94,26 @@ pub(super) struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// A name of one or two parts as a relation that may be named at all.
+    /// A name of one or two parts as a relation that may be named at all. In PostgreSQL a third may
+    /// stand before them, the database: the server refuses every other than the session's own.
     pub(super) fn relation(&self, name: &ObjectName) -> Result<Relation, ReadingProblem> {
         let parts = name.0.iter().map(|part| self.part(part)).collect::<Result<Vec<_>, _>>()?;
         match parts[..] {
             [only] => self.bare(only),
             [schema, name] => self.made(schema, name),
+            [_, schema, name] if self.dialect == Dialect::Postgres => self.made(schema, name),
             _ => Err(unreadable("a relation is named by a name and at most a schema")),
         }
     }
 
-    /// A name without a schema.
+    /// A name without a schema. PostgreSQL looks into its catalog first, where every relation has a
+    /// name that starts so and nobody else may make one.
     pub(super) fn bare(&self, name: &str) -> Result<Relation, ReadingProblem> {
-        // PostgreSQL would look for it in its catalog as well.
         if self.dialect == Dialect::Postgres && name.starts_with("pg_") {
-            return Err(ReadingProblem::Reserved(name.escape_debug().to_string()));
+            return self.made("pg_catalog", name).map_err(|problem| match problem {
+                ReadingProblem::Reserved(_) => ReadingProblem::Reserved(name.escape_debug().to_string()),
+                other => other,
+            });
         }
         self.made(self.default_schema, name)
     }
@@ -113,9 +134,15 @@ impl Names<'_> {
     /// Every relation of a schema, for statements about the schema itself: `x.*`.
     pub(super) fn all_of(&self, schema: &ObjectName) -> Result<Relation, ReadingProblem> {
         match &schema.0[..] {
-            [only] => self.made(self.part(only)?, "*"),
+            [only] => self.whole(self.part(only)?),
             _ => Err(unreadable("a schema has one name")),
         }
+    }
+
+    /// Every relation of a schema. The session's temporary one belongs to the server.
+    pub(super) fn whole(&self, schema: &str) -> Result<Relation, ReadingProblem> {
+        let all = self.made(schema, "*")?;
+        if all.is_temporary() { Err(ReadingProblem::Reserved(all.to_string())) } else { Ok(all) }
     }
 
     fn part<'n>(&self, part: &'n ObjectNamePart) -> Result<&'n str, ReadingProblem> {

@@ -2,7 +2,8 @@
 
 use sqlparser::ast::{
     Expr, GroupByExpr, Join, JoinOperator, LimitClause, ObjectName, OrderBy, OrderByKind, Select,
-    SelectFlavor, SelectItem, TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions,
+    SelectFlavor, SelectItem, TableAlias, TableFactor, TableSample, TableSampleKind, TableSampleMethod,
+    TableSampleModifier, TableWithJoins, WildcardAdditionalOptions,
 };
 
 use super::{Found, only, types, walk::Walk};
@@ -127,7 +128,8 @@ pub(super) fn factor(walk: &mut Walk<'_>, factor: &TableFactor) -> Found<()> {
             sample,
             index_hints,
         } => {
-            let plain = with_hints.is_empty() && version.is_none() && json_path.is_none() && sample.is_none();
+            let plain = with_hints.is_empty() && version.is_none() && json_path.is_none();
+            only(is_plain_sample(sample.as_ref(), walk), "table in FROM")?;
             let theirs =
                 if postgres { partitions.is_empty() && index_hints.is_empty() } else { args.is_none() };
             only(plain && theirs && (args.is_some() || !with_ordinality), "table in FROM")?;
@@ -153,6 +155,23 @@ pub(super) fn factor(walk: &mut Walk<'_>, factor: &TableFactor) -> Found<()> {
         TableFactor::JsonTable { alias, .. } if !postgres => aliased(alias.as_ref()),
         _ => only(false, "table in FROM"),
     }
+}
+
+/// `TABLESAMPLE` by one of the server's own ways.
+fn is_plain_sample(sample: Option<&TableSampleKind>, walk: &Walk<'_>) -> bool {
+    let Some(TableSampleKind::AfterTableAlias(sample) | TableSampleKind::BeforeTableAlias(sample)) = sample
+    else {
+        return true;
+    };
+    let TableSample { modifier, name, quantity, seed: _, bucket, offset } = &**sample;
+    let known = matches!(name, Some(TableSampleMethod::Bernoulli | TableSampleMethod::System));
+    let share = quantity.as_ref().is_some_and(|q| q.parenthesized && q.unit.is_none());
+    walk.is_postgres()
+        && *modifier == TableSampleModifier::TableSample
+        && known
+        && share
+        && bucket.is_none()
+        && offset.is_none()
 }
 
 /// The types of an alias are conversions of what a function gives.

@@ -1,26 +1,13 @@
-//! Types a statement may convert to. Those whose values are names of the catalog are refused: a
-//! conversion would ask about relations that stand nowhere in the statement.
+//! Types a statement may convert to. `regclass` and its kin tell what the catalog tells, which any
+//! SQL grant may read; what is left of the server's own types is refused.
 
 use sqlparser::ast::{ArrayElemTypeDef, DataType};
 
 use super::Found;
 use crate::reading::ReadingProblem;
 
-/// PostgreSQL's types that look their values up, beside `regclass`.
-const CATALOG_TYPES: [&str; 12] = [
-    "aclitem",
-    "regclass",
-    "regcollation",
-    "regconfig",
-    "regdictionary",
-    "regnamespace",
-    "regoper",
-    "regoperator",
-    "regproc",
-    "regprocedure",
-    "regrole",
-    "regtype",
-];
+/// PostgreSQL's types for its own use.
+const CATALOG_TYPES: [&str; 3] = ["aclitem", "regconfig", "regdictionary"];
 
 /// Whether a word is the name of such a type.
 pub(super) fn is_catalog_type(word: &str) -> bool {
@@ -44,8 +31,7 @@ pub(super) fn check(data_type: &DataType) -> Found<()> {
             ArrayElemTypeDef::None => Ok(()),
             ArrayElemTypeDef::Qualified(..) => refuse(),
         },
-        DataType::Regclass
-        | DataType::Table(_)
+        DataType::Table(_)
         | DataType::NamedTable { .. }
         | DataType::Map(..)
         | DataType::Tuple(_)

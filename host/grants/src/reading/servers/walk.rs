@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use sqlparser::{
     ast::{
-        AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-        FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SetExpr,
-        Statement, TableFactor, Value, Visit, Visitor,
+        AccessExpr, BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg,
+        FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query,
+        Select, SetExpr, Statement, TableFactor, Value, Visit, Visitor,
     },
     tokenizer::{Token, TokenWithSpan},
 };
@@ -15,8 +15,9 @@ use super::{
     Found, dml,
     functions::{self, Sequence},
     names::Names,
-    only, phrases, table, types, unreadable,
+    only, phrases, settings, table, types, unreadable,
 };
+use crate::file::Beyond;
 use crate::reading::{Dialect, Reading, ReadingProblem, Relation, StatementKind};
 
 /// How often words stand in a statement that open a part of it: the tree must hold as many parts.
@@ -62,11 +63,12 @@ pub(super) struct Walk<'a> {
     /// Names that are written, called or defined, and so are no relations that are read.
     pub(super) accounted: Vec<*const ObjectName>,
     /// Reserved words that stand where the server allows them.
-    allowed_words: Vec<*const Ident>,
+    pub(super) allowed_words: Vec<*const Ident>,
     allowed_casts: Vec<*const Expr>,
     /// The first kind of change a statement inside makes.
     pub(super) changes: Option<StatementKind>,
-    pub(super) needs_admin: bool,
+    /// What the statement does beyond the relations it names.
+    pub(super) beyond: BTreeSet<Beyond>,
     pub(super) counts: Counts,
 }
 
@@ -82,8 +84,14 @@ impl<'a> Walk<'a> {
             allowed_words: Vec::new(),
             allowed_casts: Vec::new(),
             changes: None,
-            needs_admin: false,
+            beyond: BTreeSet::new(),
             counts: Counts::default(),
+        }
+    }
+
+    pub(super) fn reach(&mut self, beyond: Beyond, does: bool) {
+        if does {
+            self.beyond.insert(beyond);
         }
     }
 
@@ -104,8 +112,8 @@ impl<'a> Walk<'a> {
             return unreadable("parts of it are not where the reader finds them");
         }
         let kind = if kind.is_read() { self.changes.unwrap_or(kind) } else { kind };
-        let Self { reads, writes, needs_admin, .. } = self;
-        Ok(Reading { kind: Some(kind), reads, writes, needs_admin, problem: None })
+        let Self { reads, writes, beyond, .. } = self;
+        Ok(Reading { kind: Some(kind), reads, writes, beyond, problem: None })
     }
 
     /// Records a relation that is written.
@@ -193,6 +201,9 @@ impl<'a> Walk<'a> {
             };
             only(list.clauses.iter().all(known), "function call")?;
         }
+        if called == "current_setting" {
+            return shown_setting(args);
+        }
         match functions::sequence_use(self.names.dialect, &called) {
             Some(how) => self.sequence(args, how),
             None => Ok(()),
@@ -232,7 +243,7 @@ impl<'a> Walk<'a> {
     fn expression(&mut self, expr: &Expr) -> Found<()> {
         match expr {
             Expr::Identifier(ident) => {
-                if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") {
+                if ident.quote_style.is_none() && is_value_word(&ident.value.to_ascii_lowercase()) {
                     self.allowed_words.push(ident);
                 }
                 Ok(())
@@ -259,6 +270,12 @@ impl<'a> Walk<'a> {
                     AccessExpr::Subscript(_) => true,
                 };
                 only(access_chain.iter().all(known), "field access")
+            }
+            Expr::Extract { field, .. } => {
+                if let DateTimeField::Custom(field) = field {
+                    self.allowed_words.push(field);
+                }
+                Ok(())
             }
             Expr::MatchAgainst { .. } => only(!self.is_postgres(), "expression"),
             _ if is_plain(expr) => Ok(()),
@@ -331,11 +348,35 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// `current_setting('name')`: the setting must stand there as a plain string.
+fn shown_setting(args: &FunctionArguments) -> Found<()> {
+    let FunctionArguments::List(list) = args else { return only(false, "function call") };
+    match list.args.first() {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) => match &value.value {
+            Value::SingleQuotedString(name) if settings::is_shown(&name.to_ascii_lowercase()) => Ok(()),
+            _ => Err(ReadingProblem::Function("current_setting".to_owned())),
+        },
+        _ => Err(ReadingProblem::Function("current_setting".to_owned())),
+    }
+}
+
+/// Reserved words that stand for a value on their own.
+fn is_value_word(word: &str) -> bool {
+    matches!(
+        word,
+        "default"
+            | "current_catalog"
+            | "current_role"
+            | "current_schema"
+            | "current_user"
+            | "session_user"
+            | "user"
+    )
+}
+
+/// The scanner lets through the operators it lists, and those alone.
 fn known_operator(op: &BinaryOperator) -> Found<()> {
-    let own = matches!(
-        op,
-        BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_) | BinaryOperator::Assignment
-    );
+    let own = matches!(op, BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Assignment);
     only(!own, "operator")
 }
 
@@ -365,7 +406,6 @@ fn is_plain(expr: &Expr) -> bool {
             | Expr::RLike { .. }
             | Expr::UnaryOp { .. }
             | Expr::AtTimeZone { .. }
-            | Expr::Extract { .. }
             | Expr::Ceil { .. }
             | Expr::Floor { .. }
             | Expr::Position { .. }

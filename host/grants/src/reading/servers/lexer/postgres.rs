@@ -101,8 +101,15 @@ fn word(scan: &mut Scan<'_>) -> Cut<()> {
     if text.len() > NAME_BYTES_MAX {
         return refuse("a name is longer than 63 bytes");
     }
-    if text.eq_ignore_ascii_case("u") && (scan.rest().starts_with("&'") || scan.rest().starts_with("&\"")) {
-        return refuse("`U&` before a quote is not read");
+    if text.eq_ignore_ascii_case("u") && scan.rest().starts_with("&\"") {
+        return refuse("`U&` before a quoted name is not read");
+    }
+    // What its escapes stand for stays unread: such a string names nothing.
+    if text.eq_ignore_ascii_case("u") && scan.rest().starts_with("&'") {
+        scan.at += 1;
+        let content = scan.quoted('\'')?;
+        scan.push(Token::UnicodeStringLiteral(content));
+        return Ok(());
     }
     if next == Some('\'') {
         let make: Option<fn(String) -> Token> = match text {
@@ -113,13 +120,31 @@ fn word(scan: &mut Scan<'_>) -> Cut<()> {
             _ => None,
         };
         if let Some(make) = make {
-            let content = scan.quoted('\'')?;
+            let content = if matches!(text, "e" | "E") { escaped(scan)? } else { scan.quoted('\'')? };
             scan.push(make(content));
             return Ok(());
         }
     }
     scan.push(Token::make_word(&text.to_ascii_lowercase(), None));
     Ok(())
+}
+
+/// What stands between the quotes of an escape string, its escapes as they are: behind a backslash
+/// any character stands for itself or is refused by the server, whatever its settings.
+fn escaped(scan: &mut Scan<'_>) -> Cut<String> {
+    let mut content = String::new();
+    let mut characters = scan.rest().char_indices().skip(1).peekable();
+    while let Some((at, c)) = characters.next() {
+        content.push(c);
+        if c == '\\' {
+            content.extend(characters.next().map(|(_, next)| next));
+        } else if c == '\'' && characters.next_if(|(_, next)| *next == '\'').is_none() {
+            content.pop();
+            scan.at += at + 1;
+            return Ok(content);
+        }
+    }
+    refuse("a quote is not closed")
 }
 
 /// The longest operator, up to a comment. It gives back a `+` or `-` at its end, unless it holds an
@@ -184,12 +209,14 @@ fn operator_token(operator: &str) -> Option<Token> {
         "<@" => Token::ArrowAt,
         "@?" => Token::AtQuestion,
         "@@" => Token::AtAt,
+        "@" => Token::AtSign,
         "?" => Token::Question,
         "?|" => Token::QuestionPipe,
         "?&" => Token::QuestionAnd,
         "^@" => Token::CaretAt,
         "|/" => Token::PGSquareRoot,
         "||/" => Token::PGCubeRoot,
+        "-|-" | "<->" | "&<" | "&>" | "<%" | "%>" => Token::CustomBinaryOperator(operator.to_owned()),
         _ => return None,
     })
 }
