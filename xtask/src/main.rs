@@ -7,9 +7,11 @@
 
 mod bench;
 mod data;
+mod dbt;
 mod demo;
 mod guests;
 mod noop;
+mod parity;
 mod place;
 mod processes;
 mod setup;
@@ -44,6 +46,8 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Runs a project in dbt's format with dbt-core and with Cofferdam and compares everything.
+    Parity(parity::Parity),
     /// Measures what the budgets name, each beside a reference, into docs/benchmarks.md.
     Bench {
         /// Something else instead.
@@ -68,6 +72,7 @@ fn main() -> anyhow::Result<()> {
         Command::Guests => guests::build().map(|_| ()),
         Command::Demo { fresh } => demo::run(fresh),
         Command::Test { quick } => test::run(quick),
+        Command::Parity(asked) => parity::run(&asked),
         Command::Bench { what: None } => bench::run(),
         Command::Bench { what: Some(Bench::Data { rows }) } => data::run(&rows),
     }

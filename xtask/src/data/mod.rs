@@ -4,7 +4,7 @@
 
 mod ours;
 mod peers;
-mod server;
+pub(crate) mod server;
 
 use std::{fmt::Write as _, fs, time::Instant};
 

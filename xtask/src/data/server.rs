@@ -43,6 +43,11 @@ impl Server {
 
     /// `psql` as the superuser, over the socket.
     pub(crate) fn client(&self) -> Command {
+        self.client_of("shop")
+    }
+
+    /// The same on another database.
+    pub(crate) fn client_of(&self, database: &str) -> Command {
         let mut command = Command::new("psql");
         command.args([
             "-X",
@@ -52,7 +57,7 @@ impl Server {
             "-U",
             "postgres",
             "-d",
-            "shop",
+            database,
             "-h",
             &self.socket,
         ]);
