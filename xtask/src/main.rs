@@ -8,6 +8,7 @@
 mod bench;
 mod data;
 mod dbt;
+mod dbt_bench;
 mod demo;
 mod guests;
 mod noop;
@@ -64,6 +65,8 @@ enum Bench {
         #[arg(long, value_delimiter = ',', default_value = "1000000,10000000")]
         rows: Vec<u64>,
     },
+    /// Projects in dbt's format, beside dbt-core and dbt 2.x, into docs/benchmarks-dbt.md.
+    Dbt(dbt_bench::DbtBench),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,5 +78,6 @@ fn main() -> anyhow::Result<()> {
         Command::Parity(asked) => parity::run(&asked),
         Command::Bench { what: None } => bench::run(),
         Command::Bench { what: Some(Bench::Data { rows }) } => data::run(&rows),
+        Command::Bench { what: Some(Bench::Dbt(asked)) } => dbt_bench::run(&asked),
     }
 }

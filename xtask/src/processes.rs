@@ -30,6 +30,12 @@ impl Process {
         ticks(&format!("/proc/{}/stat", self.pid), 11) as f64 / TICKS_PER_SECOND
     }
 
+    /// The same, with that of children that ended and were waited for.
+    pub(crate) fn cpu_seconds_and_of_ended_children(&self) -> f64 {
+        let stat = format!("/proc/{}/stat", self.pid);
+        (ticks(&stat, 11) + ticks(&stat, 13)) as f64 / TICKS_PER_SECOND
+    }
+
     fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let line = status.lines().find(|l| l.starts_with(name)).unwrap_or_default();

@@ -74,9 +74,13 @@ impl Ours {
         descendants(self.up.id())
     }
 
-    /// `cofferdam` in the project's folder.
-    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Command {
-        self.place.command(arguments)
+    /// Forgets what is kept between readings of the project.
+    pub(crate) fn forget(&self) -> Result<()> {
+        let kept = self.place.folder.join(".cofferdam/cache");
+        if kept.exists() {
+            fs::remove_dir_all(&kept).with_context(|| format!("cannot clear {}", kept.display()))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,120 @@
+//! Who is measured, and what each is told to do for a figure.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, bail};
+
+use super::{
+    Figure,
+    measure::{self, Cost},
+};
+use crate::{
+    dbt::{Target, ours::Ours, peers::Peer},
+    processes::Process,
+};
+
+/// Who runs a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Contender {
+    /// Cofferdam.
+    Ours,
+    /// dbt 2.x, in Rust.
+    Second,
+    /// dbt-core, in Python.
+    Core,
+}
+
+impl Contender {
+    /// What pages call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "Cofferdam",
+            Self::Second => Peer::Second.name(),
+            Self::Core => Peer::Core.name(),
+        }
+    }
+}
+
+/// A contender with a copy of the project.
+pub(crate) enum Runs {
+    /// Cofferdam, up.
+    Ours(Ours, PathBuf),
+    /// A peer, its project and where it keeps what it makes.
+    Peer(Peer, PathBuf, PathBuf),
+}
+
+impl Runs {
+    /// Cofferdam on a copy of the project.
+    pub(crate) fn ours(place: &Path, guests: &Path, target: &Target) -> Result<Self> {
+        let to = place.join("ours");
+        Ok(Self::Ours(
+            Ours::start(&place.join("project"), &to, guests, "release", target)?,
+            place.join("ours.log"),
+        ))
+    }
+
+    /// A peer on the project itself.
+    pub(crate) fn peer(peer: Peer, place: &Path, target: &Target) -> Result<Self> {
+        let state = place.join(match peer {
+            Peer::Core => "core",
+            Peer::Second => "second",
+        });
+        fs::create_dir_all(&state)?;
+        fs::write(state.join("profiles.yml"), target.profile("bench"))?;
+        Ok(Self::Peer(peer, place.join("project"), state))
+    }
+
+    /// Who it is.
+    pub(crate) fn contender(&self) -> Contender {
+        match self {
+            Self::Ours(..) => Contender::Ours,
+            Self::Peer(Peer::Second, ..) => Contender::Second,
+            Self::Peer(Peer::Core, ..) => Contender::Core,
+        }
+    }
+
+    /// Forgets what it kept of the project.
+    pub(crate) fn forget(&self) -> Result<()> {
+        let kept = match self {
+            Self::Ours(ours, _) => ours.target(),
+            Self::Peer(_, _, state) => state.join("target"),
+        };
+        if kept.exists() {
+            fs::remove_dir_all(&kept)?;
+        }
+        if let Self::Ours(ours, _) = self {
+            ours.forget()?;
+        }
+        Ok(())
+    }
+
+    /// Does what a figure measures.
+    pub(crate) fn run(&self, figure: Figure) -> Result<Cost> {
+        let words: &[&str] = match figure {
+            Figure::ParseCold | Figure::ParseWarm => &["parse"],
+            Figure::Seed => &["seed"],
+            Figure::Build => &["build"],
+            Figure::Again => &["run"],
+        };
+        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+        let standing = || -> Vec<Process> {
+            match self {
+                Self::Ours(ours, _) => ours.processes(),
+                Self::Peer(..) => Vec::new(),
+            }
+        };
+        measure::cost(&standing, || {
+            let good = match self {
+                Self::Ours(ours, log) => ours.dbt(&words, log)?,
+                Self::Peer(peer, project, state) => peer.run(project, state, &words, "log.txt")?,
+            };
+            if !good {
+                bail!("{}: {} left nodes that are not good", self.contender().name(), words.join(" "));
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! What a command costs: wall time, processor time of everybody who worked, memory of all at once.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+use crate::processes::{self, Process, descendants};
+
+/// How often memory is looked at.
+const EVERY: Duration = Duration::from_millis(25);
+
+/// What one command cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    /// Seconds from its start to its end.
+    pub(crate) wall: f64,
+    /// Seconds of processor time, user and system.
+    pub(crate) cpu: f64,
+    /// MiB at most at one time: each page counted once, shared ones in parts.
+    pub(crate) mib: u64,
+}
+
+/// The middle of some rounds, figure by figure.
+pub(crate) fn middle(rounds: &[Cost]) -> Cost {
+    let of = |figure: fn(&Cost) -> f64| {
+        let mut all: Vec<f64> = rounds.iter().map(figure).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or_default()
+    };
+    Cost { wall: of(|c| c.wall), cpu: of(|c| c.cpu), mib: of(|c| c.mib as f64) as u64 }
+}
+
+/// Runs work that starts and awaits one process, and counts what it and `standing` processes, which
+/// were there before and stay, have used meanwhile.
+pub(crate) fn cost(standing: &dyn Fn() -> Vec<Process>, work: impl FnOnce() -> Result<()>) -> Result<Cost> {
+    let of_standing = || standing().iter().map(Process::cpu_seconds_and_of_ended_children).sum::<f64>();
+    let (standing_before, children_before) = (of_standing(), processes::cpu_seconds_of_children());
+    let stands: Vec<u32> = standing().iter().map(|p| p.pid).collect();
+    let (end, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let watching = {
+        let (end, peak) = (Arc::clone(&end), Arc::clone(&peak));
+        let stood: Vec<u32> = descendants(std::process::id()).iter().map(|p| p.pid).collect();
+        let aside: Vec<u32> = stood.into_iter().filter(|pid| !stands.contains(pid)).collect();
+        thread::spawn(move || watch(&aside, &end, &peak))
+    };
+    let began = Instant::now();
+    let worked = work();
+    let wall = began.elapsed().as_secs_f64();
+    end.store(true, Ordering::Relaxed);
+    let _ = watching.join();
+    worked?;
+    let cpu = of_standing() - standing_before + processes::cpu_seconds_of_children() - children_before;
+    Ok(Cost { wall, cpu, mib: peak.load(Ordering::Relaxed) >> 10 })
+}
+
+/// Looks at the memory of everything below this process but what stood `aside` before: the server.
+fn watch(aside: &[u32], end: &AtomicBool, peak: &AtomicU64) {
+    let me = std::process::id();
+    while !end.load(Ordering::Relaxed) {
+        let now = descendants(me);
+        let kib: u64 = now.iter().filter(|p| !aside.contains(&p.pid)).map(|p| proportional_kib(p.pid)).sum();
+        peak.fetch_max(kib, Ordering::Relaxed);
+        thread::sleep(EVERY);
+    }
+}
+
+fn proportional_kib(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_a_process_uses_is_counted_and_what_stood_before_is_not() {
+        let mut stands = Command::new("sleep").arg("5").spawn().unwrap();
+        let cost = cost(&Vec::new, || {
+            let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 0.2";
+            Command::new("sh").args(["-c", script]).status()?;
+            Ok(())
+        })
+        .unwrap();
+        let _ = stands.kill();
+        let _ = stands.wait();
+        assert!(cost.wall >= 0.2 && cost.cpu > 0.0 && cost.cpu < cost.wall, "{cost:?}");
+        assert!(cost.mib < 64, "{cost:?}");
+    }
+
+    #[test]
+    fn the_middle_is_taken_figure_by_figure() {
+        let round = |wall, cpu, mib| Cost { wall, cpu, mib };
+        let middle = middle(&[round(3.0, 1.0, 7), round(1.0, 3.0, 9), round(2.0, 2.0, 8)]);
+        assert_eq!((middle.wall, middle.cpu, middle.mib), (2.0, 2.0, 8));
+    }
+}
