@@ -7,6 +7,7 @@
 //! Fails: with [`cofferdam_sdk::Problem`]s or a [`cofferdam_sdk::TaskFailure`].
 //! Source: `docs/adr/0005-loader-and-task-are-two-components.md`; `README.md` beside this crate.
 
+pub mod builtin;
 pub mod calendar;
 pub mod check_sql;
 pub mod codes;
