@@ -565,6 +565,14 @@ explain format = json select * from raw.a
 explain raw.secret
 => refused CD02
 
+# MOD between values is a sign
+select x mod 2, mod(y, (select n from raw.b)), (z) mod (select n from raw.c) from raw.a
+=> select reads raw.a, raw.b, raw.c
+
+# a string goes on in the next one
+select 'a' 'b, (select 1 from raw.secret)' from raw.a
+=> select reads raw.a
+
 # a word behind a dot is a name
 select a.key, a.select from raw.a where a.order > 1
 => select reads raw.a

@@ -6,6 +6,7 @@
 
 mod functions;
 mod lexical;
+mod mend;
 mod servers;
 mod sqlite;
 mod walk;

@@ -14,8 +14,9 @@ use sqlparser::{
 };
 
 use super::{
-    Reading, ReadingProblem, Relation, StatementKind,
+    Dialect, Reading, ReadingProblem, Relation, StatementKind,
     lexical::{self, Tokens},
+    mend::mend,
     walk,
 };
 
@@ -32,7 +33,9 @@ const DEEP_STACK_BYTES: usize = 256 << 20;
 /// Reads one statement. An unqualified name belongs to `default_schema`: the engine looks in `temp`
 /// before it and in attached schemas behind it; there, its authorizer decides.
 pub(super) fn read(sql: &str, default_schema: &str) -> Found<Reading> {
-    let tokens = lexical::tokenize(sql)?;
+    let mut tokens = lexical::tokenize(sql)?;
+    tokens.tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
+    tokens.tokens = mend(tokens.tokens, Dialect::Sqlite);
     if tokens.depth <= DEPTH_OWN_STACK {
         return parse(tokens, default_schema);
     }

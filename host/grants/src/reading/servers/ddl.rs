@@ -320,7 +320,7 @@ fn is_option_value(walk: &mut Walk<'_>, value: &Expr) -> bool {
         && word.quote_style.is_none()
         && word.value == "on"
     {
-        walk.allowed_words.push(word);
+        walk.allowed_words.insert(word);
     }
     table::is_literal(value)
 }

@@ -10,14 +10,14 @@ mod ddl;
 mod dml;
 mod functions;
 mod lexer;
-mod mend;
+
 mod names;
 mod phrases;
 mod settings;
 mod table;
 mod types;
 mod walk;
-mod words;
+pub(super) mod words;
 
 use std::thread;
 
@@ -33,6 +33,7 @@ pub(super) use self::names::{TEMP, is_catalog, is_reserved};
 use super::{
     Dialect, Reading, ReadingProblem,
     lexical::{self, DEPTH_MAX},
+    mend::mend,
 };
 
 type Found<T> = Result<T, ReadingProblem>;
@@ -53,9 +54,8 @@ pub(super) fn read(sql: &str, dialect: Dialect, default_schema: &str) -> Found<R
     if statements != 1 || tokens.iter().any(|t| t.token == Token::SemiColon) {
         return Err(ReadingProblem::Count(statements));
     }
-    let tokens = mend::mend(tokens, dialect);
-    let explained = phrases::explained(&tokens, dialect);
-    let tokens = tokens[explained..].to_vec();
+    let mut tokens = mend(tokens, dialect);
+    tokens.drain(..phrases::explained(&tokens, dialect));
     if let Some(reading) = phrases::read(&tokens, names)? {
         return Ok(reading);
     }

@@ -1,6 +1,9 @@
 //! The walk over a parsed statement: every relation it names, every function it calls.
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::ControlFlow,
+};
 
 use sqlparser::{
     ast::{
@@ -63,8 +66,7 @@ pub(super) struct Walk<'a> {
     /// Names that are written, called or defined, and so are no relations that are read.
     pub(super) accounted: Vec<*const ObjectName>,
     /// Reserved words that stand where the server allows them.
-    pub(super) allowed_words: Vec<*const Ident>,
-    allowed_casts: Vec<*const Expr>,
+    pub(super) allowed_words: HashSet<*const Ident>,
     /// The first kind of change a statement inside makes.
     pub(super) changes: Option<StatementKind>,
     /// What the statement does beyond the relations it names.
@@ -81,8 +83,7 @@ impl<'a> Walk<'a> {
             reads: BTreeSet::new(),
             writes: BTreeSet::new(),
             accounted: Vec::new(),
-            allowed_words: Vec::new(),
-            allowed_casts: Vec::new(),
+            allowed_words: HashSet::new(),
             changes: None,
             beyond: BTreeSet::new(),
             counts: Counts::default(),
@@ -170,7 +171,7 @@ impl<'a> Walk<'a> {
         if !functions::is_allowed(self.names.dialect, &folded) {
             return Err(shown());
         }
-        self.allowed_words.push(ident);
+        self.allowed_words.insert(ident);
         Ok(folded)
     }
 
@@ -227,7 +228,6 @@ impl<'a> Walk<'a> {
             ..
         } = expr
         {
-            self.allowed_casts.push(expr);
             expr = inner;
         }
         let Expr::Value(value) = expr else { return only(false, "sequence function") };
@@ -244,7 +244,7 @@ impl<'a> Walk<'a> {
         match expr {
             Expr::Identifier(ident) => {
                 if ident.quote_style.is_none() && is_value_word(&ident.value.to_ascii_lowercase()) {
-                    self.allowed_words.push(ident);
+                    self.allowed_words.insert(ident);
                 }
                 Ok(())
             }
@@ -252,9 +252,6 @@ impl<'a> Walk<'a> {
             Expr::BinaryOp { op, .. } => known_operator(op),
             Expr::AnyOp { compare_op, .. } | Expr::AllOp { compare_op, .. } => known_operator(compare_op),
             Expr::Cast { data_type, format: None, kind: CastKind::Cast | CastKind::DoubleColon, .. } => {
-                if self.allowed_casts.iter().any(|known| std::ptr::eq(*known, expr)) {
-                    return Ok(());
-                }
                 types::check(data_type)
             }
             Expr::Convert { is_try: false, data_type, styles, .. } if styles.is_empty() => {
@@ -273,7 +270,7 @@ impl<'a> Walk<'a> {
             }
             Expr::Extract { field, .. } => {
                 if let DateTimeField::Custom(field) = field {
-                    self.allowed_words.push(field);
+                    self.allowed_words.insert(field);
                 }
                 Ok(())
             }
@@ -476,7 +473,7 @@ impl Visitor for Walk<'_> {
         }
         let dual =
             !self.is_postgres() && ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("dual");
-        let allowed = dual || self.allowed_words.iter().any(|known| std::ptr::eq(*known, ident));
+        let allowed = dual || self.allowed_words.contains(&std::ptr::from_ref(ident));
         if allowed || self.names.is_name(ident) {
             return ControlFlow::Continue(());
         }

@@ -1,7 +1,7 @@
 //! Words that are never names without quotes. Sorted.
 
 /// PostgreSQL's reserved words, with those that are only names of functions and types.
-pub(super) const POSTGRES: &[&str] = &[
+pub(in crate::reading) const POSTGRES: &[&str] = &[
     "all",
     "analyse",
     "analyze",
@@ -105,7 +105,7 @@ pub(super) const POSTGRES: &[&str] = &[
 ];
 
 /// Reserved words of MariaDB and MySQL that can stand where a name is looked for.
-pub(super) const MYSQL: &[&str] = &[
+pub(in crate::reading) const MYSQL: &[&str] = &[
     "add",
     "all",
     "alter",

@@ -1,4 +1,4 @@
-//! Forms of PostgreSQL and MySQL the parser does not know, brought into forms it does, token by
+//! Forms of the engines' languages the parser does not know, brought into forms it does, token by
 //! token. What is left out or put in names no relation and calls no function.
 //!
 //! In: the tokens of one statement. Out: tokens that mean the same to the server.
@@ -7,7 +7,7 @@
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::words;
+use super::servers::words;
 use crate::reading::Dialect;
 
 /// What `LIKE` may copy of another table.
@@ -25,7 +25,7 @@ const COPIED: [&str; 10] = [
 ];
 
 /// Mends the tokens of one statement.
-pub(super) fn mend(tokens: Vec<TokenWithSpan>, dialect: Dialect) -> Vec<TokenWithSpan> {
+pub(super) fn mend(mut tokens: Vec<TokenWithSpan>, dialect: Dialect) -> Vec<TokenWithSpan> {
     let mut mended: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let creates = word_at(&tokens, 0) == Some("create");
     let mut at = 0;
@@ -42,12 +42,21 @@ pub(super) fn mend(tokens: Vec<TokenWithSpan>, dialect: Dialect) -> Vec<TokenWit
             at += 1;
             continue;
         }
+        let skipped = match dialect {
+            Dialect::Postgres => skipped(&mended, &tokens[at..], creates),
+            Dialect::Sqlite => left_out(&mended, &tokens[at..]),
+            Dialect::Mysql => 0,
+        };
+        if skipped > 0 {
+            at += skipped;
+            continue;
+        }
+        if let Some((sign, taken)) = sign(&mended, &tokens[at..], dialect) {
+            mended.push(TokenWithSpan::wrap(sign));
+            at += taken;
+            continue;
+        }
         if dialect == Dialect::Postgres {
-            let skipped = skipped(&mended, &tokens[at..], creates);
-            if skipped > 0 {
-                at += skipped;
-                continue;
-            }
             if let Some(word) = null_test(&mended, &tokens[at..]) {
                 mended.extend(["is", word].map(|w| TokenWithSpan::wrap(Token::make_word(w, None))));
                 mended.extend((word == "not").then(|| TokenWithSpan::wrap(Token::make_word("null", None))));
@@ -63,7 +72,7 @@ pub(super) fn mend(tokens: Vec<TokenWithSpan>, dialect: Dialect) -> Vec<TokenWit
                 continue;
             }
         }
-        mended.push(tokens[at].clone());
+        mended.push(std::mem::replace(&mut tokens[at], TokenWithSpan::wrap(Token::EOF)));
         at += 1;
     }
     mended
@@ -80,7 +89,7 @@ fn word_at(tokens: &[TokenWithSpan], at: usize) -> Option<&str> {
 /// refuses them.
 fn continues(string: &mut Token, more: &str, dialect: Dialect) -> bool {
     match string {
-        Token::SingleQuotedString(text) => text.push_str(more),
+        Token::SingleQuotedString(text) if dialect != Dialect::Sqlite => text.push_str(more),
         Token::EscapedStringLiteral(text) | Token::UnicodeStringLiteral(text)
             if dialect == Dialect::Postgres =>
         {
@@ -95,22 +104,22 @@ fn continues(string: &mut Token, more: &str, dialect: Dialect) -> bool {
 /// AS, other than before a query.
 fn name_by_place(before: &[TokenWithSpan], rest: &[TokenWithSpan], dialect: Dialect) -> Option<Token> {
     let word = word_at(rest, 0)?;
-    let folded = word.to_ascii_lowercase();
-    let (reserved, quote) = match dialect {
-        Dialect::Mysql => (words::MYSQL, '`'),
-        _ => (words::POSTGRES, '"'),
-    };
-    if reserved.binary_search(&&*folded).is_err() {
+    let dotted = before.last()?.token == Token::Period;
+    let named = dialect == Dialect::Postgres && word_at(before, before.len() - 1) == Some("as");
+    if !dotted && !named {
         return None;
     }
-    let named = match &before.last()?.token {
-        Token::Period => true,
-        _ if dialect == Dialect::Postgres && word_at(before, before.len() - 1) == Some("as") => {
-            !matches!(&*folded, "select" | "with" | "table" | "not")
-        }
-        _ => false,
+    let folded = word.to_ascii_lowercase();
+    let quote = match dialect {
+        Dialect::Sqlite => return None,
+        Dialect::Mysql => '`',
+        Dialect::Postgres => '"',
     };
-    named.then(|| Token::make_word(word, Some(quote)))
+    if !is_reserved(&folded, dialect) {
+        return None;
+    }
+    let opens = !dotted && matches!(&*folded, "select" | "with" | "table" | "not");
+    (!opens).then(|| Token::make_word(word, Some(quote)))
 }
 
 /// `ISNULL` and `NOTNULL` behind an expression: the last word they stand for.
@@ -121,19 +130,19 @@ fn null_test(before: &[TokenWithSpan], rest: &[TokenWithSpan]) -> Option<&'stati
         _ => return None,
     };
     let called = rest.get(1).is_some_and(|t| t.token == Token::LParen);
-    (ends_expression(before) && !called).then_some(word)
+    (ends_expression(before, Dialect::Postgres) && !called).then_some(word)
 }
 
 /// Whether an expression can end here. A word that is reserved ends none, but for a few.
-fn ends_expression(before: &[TokenWithSpan]) -> bool {
+fn ends_expression(before: &[TokenWithSpan], dialect: Dialect) -> bool {
     match before.last().map(|t| &t.token) {
         Some(Token::Word(word)) => {
-            let reserved = words::POSTGRES.binary_search(&&*word.value).is_ok();
+            let folded = word.value.to_ascii_lowercase();
             word.quote_style.is_some()
-                || !reserved
-                || matches!(&*word.value, "null" | "true" | "false" | "end" | "user" | "default")
-                || word.value.starts_with("current_")
-                || word.value.starts_with("local")
+                || !is_reserved(&folded, dialect)
+                || matches!(&*folded, "null" | "true" | "false" | "end" | "user" | "default")
+                || folded.starts_with("current_")
+                || folded.starts_with("local")
         }
         Some(Token::RParen | Token::RBracket | Token::Number(..) | Token::Placeholder(_)) => true,
         Some(Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_)) => true,
@@ -148,24 +157,15 @@ fn skipped(before: &[TokenWithSpan], rest: &[TokenWithSpan], creates: bool) -> u
     let last = before.last().map(|t| &t.token);
     match word {
         // The order of letters: a name the server looks up among collations.
-        "collate" if ends_expression(before) && behind != Some("as") => collation(rest),
+        "collate" if ends_expression(before, Dialect::Postgres) && behind != Some("as") => collation(rest),
         // Both bounds in either order.
         "symmetric" | "asymmetric" if behind == Some("between") => 1,
         // The elements of an array as single arguments.
         "variadic" if matches!(last, Some(Token::LParen | Token::Comma)) => 1,
-        // Rows of a window's frame that are left out.
-        "exclude" => {
-            let words = match (word_at(rest, 1), word_at(rest, 2)) {
-                (Some("ties" | "group"), _) => 2,
-                (Some("current"), Some("row")) | (Some("no"), Some("others")) => 3,
-                _ => return 0,
-            };
-            let ends = rest.get(words).is_some_and(|t| t.token == Token::RParen);
-            if ends && matches!(behind, Some("row" | "following" | "preceding")) { words } else { 0 }
-        }
-        "including" | "excluding" if creates && word_at(rest, 1).is_some_and(|w| COPIED.contains(&w)) => {
-            // Not an alias: what stands before it is the name behind LIKE.
-            if ends_expression(before) { 2 } else { 0 }
+        "exclude" => left_out(before, rest),
+        // What `LIKE` takes over of the table whose name stands before it.
+        "including" | "excluding" if creates && ends_expression(before, Dialect::Postgres) => {
+            if word_at(rest, 1).is_some_and(|w| COPIED.contains(&w)) { 2 } else { 0 }
         }
         // The letter that stands for the backslash in `U&''`.
         "uescape" if matches!(last, Some(Token::UnicodeStringLiteral(_))) => {
@@ -174,6 +174,50 @@ fn skipped(before: &[TokenWithSpan], rest: &[TokenWithSpan], creates: bool) -> u
         }
         _ => 0,
     }
+}
+
+/// `EXCLUDE …` at the end of a window's frame: rows that are left out of it.
+fn left_out(before: &[TokenWithSpan], rest: &[TokenWithSpan]) -> usize {
+    if !word_at(rest, 0).is_some_and(|word| word.eq_ignore_ascii_case("exclude")) {
+        return 0;
+    }
+    let word = |at: usize| word_at(rest, at).map(str::to_ascii_lowercase);
+    let words = match (word(0).as_deref(), word(1).as_deref(), word(2).as_deref()) {
+        (Some("exclude"), Some("ties" | "group"), _) => 2,
+        (Some("exclude"), Some("current"), Some("row")) | (Some("exclude"), Some("no"), Some("others")) => 3,
+        _ => return 0,
+    };
+    let behind = before.len().checked_sub(1).and_then(|at| word_at(before, at)).map(str::to_ascii_lowercase);
+    let frame = matches!(behind.as_deref(), Some("row" | "following" | "preceding"));
+    if frame && rest.get(words).is_some_and(|t| t.token == Token::RParen) { words } else { 0 }
+}
+
+/// A word that stands for a sign: `MOD` between two values in MySQL, `IS` before a value in SQLite.
+fn sign(before: &[TokenWithSpan], rest: &[TokenWithSpan], dialect: Dialect) -> Option<(Token, usize)> {
+    let word = |at: usize| word_at(rest, at).map(str::to_ascii_lowercase);
+    let known = |word: Option<&str>| matches!(word, Some("null" | "true" | "false" | "distinct"));
+    let first = word_at(rest, 0)?;
+    if !(first.eq_ignore_ascii_case("mod") || first.eq_ignore_ascii_case("is")) {
+        return None;
+    }
+    match (dialect, word(0).as_deref()) {
+        (Dialect::Mysql, Some("mod")) if ends_expression(before, dialect) => Some((Token::Mod, 1)),
+        (Dialect::Sqlite, Some("is")) => match word(1).as_deref() {
+            Some("not") if known(word(2).as_deref()) => None,
+            Some("not") => Some((Token::Neq, 2)),
+            next if known(next) => None,
+            _ => Some((Token::Eq, 1)),
+        },
+        _ => None,
+    }
+}
+
+fn is_reserved(folded: &str, dialect: Dialect) -> bool {
+    let words = match dialect {
+        Dialect::Mysql => words::MYSQL,
+        _ => words::POSTGRES,
+    };
+    words.binary_search(&folded).is_ok()
 }
 
 fn collation(rest: &[TokenWithSpan]) -> usize {
