@@ -32,6 +32,9 @@ use report::{Report, Stage};
 /// The database projects are built in: both sides see the same name, one after the other.
 const DATABASE: &str = "parity";
 
+/// A file of a project that lists the commands to compare, a line each.
+const STEPS: &str = "parity.steps";
+
 /// What to compare.
 #[derive(Args)]
 pub(crate) struct Parity {
@@ -52,7 +55,7 @@ pub(crate) struct Parity {
     /// Nodes at once.
     #[arg(long, default_value_t = 4)]
     threads: u32,
-    /// A command; give it again for a further one [default: seed, build, build].
+    /// A command; give it again for a further one [default: the project's parity.steps, or seed, build, build].
     #[arg(long = "step", value_name = "COMMAND")]
     steps: Vec<String>,
     /// A column whose values are of the moment: `column`, `relation.column` or `schema.relation.column`.
@@ -132,6 +135,9 @@ impl Both<'_> {
         let words = |step: &str| step.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let given = self.asked.steps.iter().map(|s| words(s)).collect::<Vec<_>>();
         let mut steps = given;
+        if let (true, Ok(listed)) = (steps.is_empty(), fs::read_to_string(self.project.join(STEPS))) {
+            steps = listed.lines().map(words).collect();
+        }
         if steps.is_empty() {
             steps = ["seed", "build", "build"].map(words).to_vec();
         }

@@ -1,0 +1,42 @@
+{% macro note(what) -%}
+    insert into {{ target.schema }}.diary values ('{{ what }}', {{ var('round') }})
+{%- endmacro %}
+
+{% macro pairs(items, sep=', ') -%}
+    {%- set found = [] -%}
+    {%- for key, value in items.items() -%}
+        {%- do found.append(key ~ '=' ~ value) -%}
+    {%- endfor -%}
+    {{ return(found | join(sep)) }}
+{%- endmacro %}
+
+{% macro all_of() -%}
+    {{ varargs | join('+') }}|{% for k in kwargs | sort %}{{ k }}:{{ kwargs[k] }};{% endfor %}
+{%- endmacro %}
+
+{% macro wrapped(title) -%}
+    '{{ title }}: {{ caller(2) }}'
+{%- endmacro %}
+
+{% macro how() %}{{ return(adapter.dispatch('how', 'constructs')()) }}{% endmacro %}
+{% macro default__how() %}default{% endmacro %}
+{% macro postgres__how() %}postgres{% endmacro %}
+
+{% materialization twice, adapter='postgres' %}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% if load_relation(this) is not none %}{% do adapter.drop_relation(load_relation(this)) %}{% endif %}
+    {% call statement('main') -%}
+        create table {{ target_relation }} as (select * from ({{ sql }}) a union all select * from ({{ sql }}) b)
+    {%- endcall %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
+
+{% macro the_answer() %}
+    {%- call statement('mine', fetch_result=true) %}select 41 + 1 as n{% endcall -%}
+    {{ load_result('mine')['data'][0][0] }}{{ load_result('mine').table.columns['n'].values()[0] }}
+{%- endmacro %}

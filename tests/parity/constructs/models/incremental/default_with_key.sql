@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', unique_key='id') }}
+select id, points from {{ ref('now_people') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', full_refresh=true) }}
+select {{ var('round') }} as round

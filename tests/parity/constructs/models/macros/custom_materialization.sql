@@ -1,0 +1,2 @@
+{{ config(materialized='twice') }}
+select 1 as id

@@ -1,0 +1,68 @@
+{{ config(materialized='table') }}
+{%- set ns = namespace(total=0) -%}
+{%- for n in range(1, 5) if n is odd -%}{%- set ns.total = ns.total + n -%}{%- endfor -%}
+{%- set rows = [
+    ['greeting', var('greeting')],
+    ['missing', var('missing', 'not there')],
+    ['nested', var('nested')['depth'][2]['three']],
+    ['total', ns.total],
+    ['pairs', pairs({'a': 1, 'b': none, 'c': True})],
+    ['all', all_of(1, 2, x=3, a='b')],
+    ['how', how()],
+    ['json', tojson({'b': [1, 2.5, none, true], 'a': 'x'})],
+    ['sorted json', tojson({'b': 1, 'a': 2}, sort_keys=true)],
+    ['fromjson', fromjson('{"a": [1, {"b": 2}]}')['a'][1]['b']],
+    ['fromyaml', fromyaml('a: [1, 2]\nb: {c: d}').b.c],
+    ['toyaml', toyaml({'a': [1, 2]}) | replace('\n', '/')],
+    ['zip', zip([1, 2], ['a', 'b']) | list | string],
+    ['set', set([2, 1, 2]) | list | sort | string],
+    ['slice', 'abcdef'[1:4] ~ [1, 2, 3][-1]],
+    ['format', '%05.2f|%s|%d' % (3.14159, 'x', 7)],
+    ['format method', '{0}-{name:>5}'.format('a', name='b')],
+    ['list', [1, 'two', 3.0, none, true] | string],
+    ['dict', {'a': 1, 'b': [none]} | string],
+    ['tuple', (1, 'a') | string],
+    ['division', 7 // 2 ~ ' ' ~ 7 / 2 ~ ' ' ~ 7 % 3 ~ ' ' ~ 2 ** 10],
+    ['floats', 1.0 ~ ' ' ~ 0.1 + 0.2 ~ ' ' ~ 1e20 ~ ' ' ~ 1.5e-7],
+    ['strings', 'a b'.split(' ') | join('_') ~ 'AbC'.lower().upper().title() ~ 'x'.zfill(3)],
+    ['replace', 'a-b-c'.replace('-', '_', 1)],
+    ['tests', (1 is number) ~ ('a' is string) ~ (none is none) ~ (var is callable) ~ ([] is iterable) ~ ({} is mapping)],
+    ['filters', ['b', 'A', 'c'] | map('upper') | sort | join],
+    ['selectattr', [{'n': 1, 'k': true}, {'n': 2, 'k': false}] | selectattr('k') | map(attribute='n') | list | string],
+    ['group', [{'n': 1, 'k': 'a'}, {'n': 2, 'k': 'a'}] | groupby('k') | map('first') | list | string],
+    ['re', modules.re.sub('[aeiou]', '*', 'education') ~ modules.re.match('(\\w)(\\w)', 'xyz').group(2)],
+    ['date', modules.datetime.datetime(2024, 2, 29, 13, 5).strftime('%Y/%m/%d %H:%M') ~ (modules.datetime.date(2024, 3, 1) - modules.datetime.timedelta(days=1))],
+    ['tz', modules.pytz.timezone('Europe/Vienna').localize(modules.datetime.datetime(2024, 7, 1)).isoformat()],
+    ['itertools', modules.itertools.product([1, 2], ['a']) | list | string],
+    ['md5', local_md5('hello')],
+    ['target', target.name ~ target.schema ~ target.type ~ target.profile_name],
+    ['model', model.name ~ model.resource_type ~ model.path ~ model.package_name],
+    ['relation', ref('people').schema ~ ref('people').identifier ~ ref('people').name ~ ref('people').include(database=false)],
+    ['as_bool', ('true' | as_bool) ~ ('1' | as_number) ~ ('x' | as_text) ~ ('[1]' | as_native)],
+    ['execute', execute],
+    ['env', env_var('NOT_THERE', 'a default')],
+    ['project', project_name],
+    ['exceptions', exceptions.warn('only a warning')],
+    ['undefined', nothing_of_this_name is defined],
+    ['chained', 1 < 2 < 3],
+    ['not in', 'a' not in ['b']],
+    ['ternary', 'x' if false],
+    ['dict methods', {'a': 1}.get('b', 'c') ~ ({'a': 1, 'b': 2}.keys() | list) ~ ({'a': 1}.items() | list)],
+    ['unicode', 'ä€😀' | length],
+    ['escapes', 'tab\there "q" \\ back'],
+    ['round', 2.5 | round ~ (2.567 | round(2)) ~ (7 | round(-1))],
+    ['int', '42' | int + ('x' | int(default=5)) + (3.9 | int)],
+    ['truncate', 'a long text of words' | truncate(10)],
+    ['batch', [1, 2, 3] | batch(2) | list | string],
+    ['default', none | default('d', true) ~ '' | default('e')],
+    ['tojson text', "it's \"q\" <b> & é" | tojson],
+    ['string mult', 'ab' * 2 ~ ([1] + [2])],
+    ['unpack', modules.itertools.chain([1], [2]) | list | length],
+    ['loop', '']
+] -%}
+{%- for row in rows %}
+select {{ loop.index }} as n, '{{ row[0] }}' as what, $jinja${{ row[1] }}$jinja$ as value, {{ loop.last }} as is_last
+{%- if not loop.last %} union all{% endif %}
+{%- endfor %}
+{# a comment {{ with('braces') }} #}
+{% raw %}/* {{ not rendered }} */{% endraw %}

@@ -1,0 +1,2 @@
+{{ config(schema='elsewhere') }}
+select * from {{ ref('aliased') }}

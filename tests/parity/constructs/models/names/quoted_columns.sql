@@ -1,0 +1,1 @@
+select "Id", "select", "Mixed Case" from {{ ref('quoted') }}
