@@ -38,5 +38,6 @@
 
 {% macro the_answer() %}
     {%- call statement('mine', fetch_result=true) %}select 41 + 1 as n{% endcall -%}
-    {{ load_result('mine')['data'][0][0] }}{{ load_result('mine').table.columns['n'].values()[0] }}
+    {%- set mine = load_result('mine') -%}
+    {{ mine['data'][0][0] }} {{ mine.table.columns['n'].values()[0] }} {{ mine['response'] }}
 {%- endmacro %}

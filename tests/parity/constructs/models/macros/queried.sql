@@ -1,5 +1,5 @@
 -- depends_on: {{ ref('described') }}, {{ ref('described_view') }}
-{%- set answer = run_query('select 1 as a, ' ~ "'x'" ~ ' as b, null::int as c, 2.50::numeric as d, date ' ~ "'2024-01-02'" ~ ' as e, true as f') -%}
+{% set answer = run_query('select 1 as a, ' ~ "'x'" ~ ' as b, null::int as c, 2.50::numeric as d, date ' ~ "'2024-01-02'" ~ ' as e, true as f') -%}
 {% if execute %}
 {%- set columns = adapter.get_columns_in_relation(ref('described')) -%}
 {%- set found = adapter.get_relation(database=target.database, schema=target.schema, identifier='described') -%}
