@@ -48,10 +48,10 @@ pub(crate) enum Runs {
 
 impl Runs {
     /// Cofferdam on a copy of the project.
-    pub(crate) fn ours(place: &Path, guests: &Path, target: &Target) -> Result<Self> {
+    pub(crate) fn ours(place: &Path, guests: &Path, build: &'static str, target: &Target) -> Result<Self> {
         let to = place.join("ours");
         Ok(Self::Ours(
-            Ours::start(&place.join("project"), &to, guests, "release", target)?,
+            Ours::start(&place.join("project"), &to, guests, build, target)?,
             place.join("ours.log"),
         ))
     }

@@ -51,6 +51,9 @@ pub(crate) struct DbtBench {
     /// Take programs and components as they lie under `target/`.
     #[arg(long)]
     no_build: bool,
+    /// Programs of this build, for a first look.
+    #[arg(long, default_value = "release", value_parser = ["release", "debug"])]
+    build: String,
     /// Prints the page and leaves the one of the documentation alone.
     #[arg(long)]
     dry: bool,
@@ -120,8 +123,15 @@ pub(crate) fn run(asked: &DbtBench) -> Result<()> {
     let mut all = Vec::new();
     for project in projects {
         let with_ours = !asked.without.iter().any(|w| w == "cofferdam");
-        let here =
-            Here { server: &server, target: &target, guests: &guests, rounds: asked.rounds, with_ours };
+        let build = if asked.build == "debug" { "debug" } else { "release" };
+        let here = Here {
+            server: &server,
+            target: &target,
+            guests: &guests,
+            rounds: asked.rounds,
+            with_ours,
+            build,
+        };
         all.push(here.measure(project, &peers)?);
     }
     let text = page::page(&all, asked.rounds, asked.threads);
@@ -155,6 +165,7 @@ struct Here<'a> {
     guests: &'a Path,
     rounds: usize,
     with_ours: bool,
+    build: &'static str,
 }
 
 impl Here<'_> {
@@ -165,7 +176,7 @@ impl Here<'_> {
         project.write(&place.join("project"))?;
         let mut contenders = Vec::new();
         if self.with_ours {
-            contenders.push(Runs::ours(&place, self.guests, self.target)?);
+            contenders.push(Runs::ours(&place, self.guests, self.build, self.target)?);
         }
         for peer in peers {
             contenders.push(Runs::peer(*peer, &place, self.target)?);
