@@ -1,0 +1,101 @@
+//! What a rendering may use: steps, depth, text, memory.
+//!
+//! In: what is about to be made. Out: leave to make it.
+//! Never: lets a text or a list be made that the sandbox has no room for.
+//! Fails: with a failure of the kind `Limit`, which names no cause but the size.
+//! Source: a sandbox's memory is 256 MiB and its stack small; the errors are to be ours.
+
+use std::cell::Cell;
+
+use super::error::RenderKind;
+use super::problem::{Outcome, failure};
+
+/// How many steps one rendering may take: statements, operators, calls, turns of loops.
+pub(super) const STEPS_MAX: u64 = 20_000_000;
+/// How deep macros may call one another.
+pub(super) const CALLS_MAX: u32 = 100;
+/// How deep expressions and statements may be evaluated in one another, over all macros.
+pub(super) const DEPTH_MAX: u32 = 400;
+/// How long one text may be.
+pub(super) const TEXT_MAX: usize = 16 << 20;
+/// How long one list may be.
+pub(super) const LIST_MAX: usize = 2_000_000;
+/// How many numbers a range may have: as many as in Jinja's sandbox.
+pub(super) const RANGE_MAX: i128 = 100_000;
+/// How much text one rendering may make in all, pieces of [`PIECE`] and more counted.
+const TEXTS_MAX: usize = 1 << 30;
+/// From which size on texts and lists are counted.
+const PIECE: usize = 4 << 10;
+/// How much memory the sandbox may have taken when a large piece is made.
+#[cfg(target_family = "wasm")]
+const MEMORY_MAX: usize = 208 << 20;
+
+thread_local! {
+    static MADE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Begins to count anew; gives what was counted before, to be put back by [`resume`].
+pub(super) fn begin() -> usize {
+    MADE.replace(0)
+}
+
+/// Goes on counting from here.
+pub(super) fn resume(made: usize) {
+    MADE.set(made);
+}
+
+/// A text of this length is about to be made.
+pub(super) fn text_of(length: usize) -> Outcome<()> {
+    if length > TEXT_MAX {
+        return Err(failure(
+            RenderKind::Limit,
+            format!("a text longer than {} MiB would be made; does something double without end?", TEXT_MAX >> 20),
+        ));
+    }
+    piece(length)
+}
+
+/// A list of this length is about to be made.
+pub(super) fn list_of(length: usize) -> Outcome<()> {
+    if length > LIST_MAX {
+        return Err(failure(
+            RenderKind::Limit,
+            format!("a list of more than {LIST_MAX} values would be made; does something grow without end?"),
+        ));
+    }
+    piece(length.saturating_mul(24))
+}
+
+fn piece(bytes: usize) -> Outcome<()> {
+    if bytes < PIECE {
+        return Ok(());
+    }
+    let made = MADE.get().saturating_add(bytes);
+    MADE.set(made);
+    if made > TEXTS_MAX {
+        return Err(failure(
+            RenderKind::Limit,
+            format!(
+                "more than {} MiB of text would be made in all; does something grow without end?",
+                TEXTS_MAX >> 20
+            ),
+        ));
+    }
+    memory(bytes)
+}
+
+/// Whether there is room for so much more.
+pub(super) fn memory(bytes: usize) -> Outcome<()> {
+    #[cfg(target_family = "wasm")]
+    {
+        let taken = core::arch::wasm32::memory_size::<0>().saturating_mul(64 << 10);
+        if taken.saturating_add(bytes.saturating_mul(2)) > MEMORY_MAX {
+            return Err(failure(
+                RenderKind::Limit,
+                "the template takes more memory than a task has; does something grow without end?",
+            ));
+        }
+    }
+    let _ = bytes;
+    Ok(())
+}
