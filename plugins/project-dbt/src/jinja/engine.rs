@@ -10,8 +10,15 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-use super::RenderError;
+use super::blocks::{has_jinja, lone_expression};
+use super::builtin::marked;
+use super::error::{RenderError, RenderKind};
+use super::interp::{Frame, Interp, Scope};
 use super::library::Library;
+use super::limits;
+use super::problem::{Outcome, Raise, Unit, fail};
+use super::syntax::{self, Stmt, SyntaxError};
+use super::value::Args;
 use super::world::World;
 
 /// Renders texts with the macros of a library.
@@ -44,12 +51,20 @@ impl Engine {
         text: &str,
         world: &dyn World,
     ) -> Result<String, RenderError> {
-        let _ = (package, path, text, world);
-        Ok(String::new())
+        if !has_jinja(text) {
+            return Ok(text.strip_suffix('\n').unwrap_or(text).to_owned());
+        }
+        let statements = syntax::parse(text).map_err(|why| unreadable(path, why))?;
+        self.run(package, path, world, |cx, frame| {
+            let mut out = String::new();
+            cx.execute(frame, &statements, &mut out)?;
+            Ok(out)
+        })
     }
 
     /// Renders a text of a YAML file to a value, as dbt's "native" rendering does: text stays text
-    /// unless it is one expression alone, or has gone through `as_native`, `as_number`, `as_bool`.
+    /// unless it is one expression alone that is none, or has gone through `as_native`,
+    /// `as_number`, `as_bool`.
     ///
     /// # Errors
     /// With file, line and what is wrong.
@@ -60,14 +75,24 @@ impl Engine {
         text: &str,
         world: &dyn World,
     ) -> Result<Value, RenderError> {
-        let _ = (package, path, text, world);
-        Ok(Value::UNDEFINED)
+        if !has_jinja(text) {
+            return Ok(Value::from(text));
+        }
+        let statements = syntax::parse(text).map_err(|why| unreadable(path, why))?;
+        self.run(package, path, world, |cx, frame| {
+            if let [Stmt::Emit(node)] = statements.as_slice() {
+                return marked(cx.evaluate(frame, node)?);
+            }
+            let mut out = String::new();
+            cx.execute(frame, &statements, &mut out)?;
+            Ok(Value::from(out))
+        })
     }
 
-    /// The value of one expression (without braces), such as `ref('orders')`.
+    /// The value of one expression, with or without braces, such as `ref('orders')`.
     ///
     /// # Errors
-    /// With file, line (1) and what is wrong.
+    /// With file, line and what is wrong.
     pub fn evaluate(
         &self,
         package: &str,
@@ -75,8 +100,9 @@ impl Engine {
         expression: &str,
         world: &dyn World,
     ) -> Result<Value, RenderError> {
-        let _ = (package, path, expression, world);
-        Ok(Value::UNDEFINED)
+        let expression = lone_expression(expression.trim()).unwrap_or(expression);
+        let node = syntax::parse_expression(expression).map_err(|why| unreadable(path, why))?;
+        self.run(package, path, world, |cx, frame| cx.evaluate(frame, &node))
     }
 
     /// Calls a macro, found as in a text of `package`; `name` may be `package.name`. Gives what it
@@ -92,30 +118,85 @@ impl Engine {
         kwargs: &[(&str, Value)],
         world: &dyn World,
     ) -> Result<Value, RenderError> {
-        let _ = (package, name, args, kwargs, world);
-        Ok(Value::UNDEFINED)
+        let path = self.library.find(package, name).map_or("", |found| found.path.as_str());
+        self.run(package, path, world, |cx, frame| {
+            let callee = match self.library.find_shared(package, name) {
+                Some(found) => cx.macro_value(found),
+                None => match cx.global(&frame.unit, name) {
+                    Some(value) => value,
+                    None => return fail(format!("there is no macro `{name}`")),
+                },
+            };
+            let named = kwargs.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+            cx.call(&callee, Args::new(args.to_vec(), named))
+        })
+    }
+
+    /// Evaluates in a rendering of its own.
+    fn run<T>(
+        &self,
+        package: &str,
+        path: &str,
+        world: &dyn World,
+        what: impl FnOnce(&Interp<'_>, &Frame) -> Outcome<T>,
+    ) -> Result<T, RenderError> {
+        let cx = Interp::new(self.library.clone(), package, world);
+        let unit = Arc::new(Unit {
+            package: package.to_owned(),
+            path: path.to_owned(),
+            name: None,
+            lines_before: 0,
+            lenient: !world.execute(),
+        });
+        let frame = Frame { unit, scope: Scope::within(None) };
+        let made = limits::begin();
+        let result = what(&cx, &frame);
+        limits::resume(made);
+        frame.scope.clear();
+        result.map_err(|why| explain(path, why))
     }
 }
 
-/// A value out of JSON, as templates see it: lists and dicts can be changed.
-#[must_use]
-pub fn from_json(json: &serde_json::Value) -> Value {
-    let _ = json;
-    Value::UNDEFINED
+/// What is wrong with a text that cannot be read.
+fn unreadable(path: &str, why: SyntaxError) -> RenderError {
+    RenderError {
+        path: path.to_owned(),
+        line: why.line,
+        message: format!("the Jinja cannot be read: {}", why.message),
+        kind: RenderKind::Syntax,
+    }
 }
 
-/// JSON out of a value: relations and other objects as their text.
-///
-/// # Errors
-/// With a sentence, where a value cannot be JSON (a macro, say).
-pub fn to_json(value: &Value) -> Result<serde_json::Value, String> {
-    let _ = value;
-    Ok(serde_json::Value::Null)
-}
-
-/// A moment as `run_started_at` is one: with `strftime`, `isoformat`, arithmetic. `text` is RFC 3339.
-#[must_use]
-pub fn datetime(text: &str) -> Option<Value> {
-    let _ = text;
-    None
+/// What stopped a rendering, for people.
+fn explain(path: &str, why: Raise) -> RenderError {
+    let failure = match why {
+        Raise::Fail(failure) => *failure,
+        Raise::Return(_) => {
+            let message = "`return` stands outside of a macro".to_owned();
+            return RenderError { path: path.to_owned(), line: 0, message, kind: RenderKind::Evaluation };
+        }
+    };
+    let outermost = failure.places.last().filter(|place| place.unit.name.is_none());
+    let line = outermost.map_or(0, |place| place.line);
+    let mut message = failure.message;
+    let mut inside = failure.places.iter().filter(|place| place.unit.name.is_some());
+    let told = |place: &super::problem::Place| {
+        let name = place.unit.name.as_deref().unwrap_or_default();
+        format!("{}:{}, macro {name}", place.unit.path, place.line)
+    };
+    if let Some(innermost) = inside.next() {
+        message.push_str(&format!(" (in {}", told(innermost)));
+        let callers: Vec<String> = inside.take(3).map(told).collect();
+        if !callers.is_empty() {
+            message.push_str(&format!("; called from {}", callers.join("; ")));
+        }
+        message.push(')');
+    }
+    match (line, failure.places.first()) {
+        // Called from outside of any text: the macro's own place is the best there is.
+        (0, Some(place)) => {
+            RenderError { path: place.unit.path.clone(), line: place.line, message, kind: failure.kind }
+        }
+        _ => RenderError { path: path.to_owned(), line, message, kind: failure.kind },
+    }
 }

@@ -6,53 +6,19 @@
 //! Fails: with a [`SourceProblem`] per block that does not end or whose name is taken.
 //! Source: <https://docs.getdbt.com/reference/dbt-jinja-functions/dispatch>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
-/// What a block of a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BlockKind {
-    /// `{% macro name(…) %}`.
-    Macro,
-    /// `{% test name(…) %}` or `{% data_test name(…) %}`: the macro `test_name`.
-    Test,
-    /// `{% materialization name, adapter='x' %}`: the macro `materialization_name_x`.
-    Materialization,
-    /// `{% snapshot name %}`.
-    Snapshot,
-    /// `{% docs name %}`.
-    Docs,
-}
+use super::blocks::all_blocks;
+pub use super::blocks::{Block, BlockKind, SourceProblem, blocks};
+use super::problem::Unit;
+use super::syntax::{self, MacroDef, Stmt, SyntaxError};
 
-/// A block of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
-    /// What it is.
-    pub kind: BlockKind,
-    /// Its name; that of the macro it becomes (`test_x`, `materialization_x_default`).
-    pub name: String,
-    /// The line its first tag begins on, from 1.
-    pub line: u32,
-    /// All of it, tags included: `raw_code` of snapshots and `macro_sql` of macros.
-    pub text: String,
-    /// What stands between its tags.
-    pub body: String,
-    /// The line its body begins on.
-    pub body_line: u32,
-}
-
-/// What is wrong with a file before anything is rendered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceProblem {
-    /// The file.
-    pub path: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// What is wrong there.
-    pub message: String,
-}
+/// The name of the built-in package.
+pub const BUILTIN: &str = "dbt";
 
 /// A macro of a library.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Macro {
     /// The package it belongs to.
     pub package: String,
@@ -60,6 +26,37 @@ pub struct Macro {
     pub path: String,
     /// The block.
     pub block: Block,
+    compiled: OnceLock<Result<(Arc<MacroDef>, Arc<Unit>), SyntaxError>>,
+}
+
+impl Macro {
+    /// Its unique id: `macro.<package>.<name>`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("macro.{}.{}", self.package, self.block.name)
+    }
+
+    pub(super) fn unit(&self) -> Arc<Unit> {
+        Arc::new(Unit {
+            package: self.package.clone(),
+            path: self.path.clone(),
+            name: Some(self.block.name.clone()),
+            lines_before: self.block.line - 1,
+            lenient: false,
+        })
+    }
+
+    /// The macro, read once.
+    pub(super) fn compiled(&self) -> Result<&(Arc<MacroDef>, Arc<Unit>), &SyntaxError> {
+        let compile = || {
+            let statements = syntax::parse(&self.block.text)?;
+            match statements.into_iter().next() {
+                Some(Stmt::Macro(def)) => Ok((def, self.unit())),
+                _ => Err(SyntaxError { line: 1, message: "no macro stands here".to_owned() }),
+            }
+        };
+        self.compiled.get_or_init(compile).as_ref()
+    }
 }
 
 /// The macros that a text needs, by file.
@@ -77,20 +74,56 @@ pub struct MacroFile {
 #[derive(Debug)]
 pub struct Library {
     root: String,
-    adapter_type: String,
+    prefixes: Vec<String>,
     dispatch: BTreeMap<String, Vec<String>>,
-    packages: BTreeMap<String, BTreeMap<String, Macro>>,
+    packages: BTreeMap<String, HashMap<String, usize>>,
+    macros: Vec<Arc<Macro>>,
+    words: OnceLock<HashMap<String, Vec<usize>>>,
+    needs: Vec<OnceLock<Vec<usize>>>,
 }
 
 impl Library {
     /// A library of the project `root` for warehouses of the type `adapter_type` (`postgres`, …).
     #[must_use]
     pub fn new(root: &str, adapter_type: &str) -> Self {
+        let mut prefixes = vec![adapter_type.to_owned()];
+        // Adapters that are others' children in dbt see their parents' macros.
+        prefixes.extend(match adapter_type {
+            "redshift" => Some("postgres".to_owned()),
+            "mariadb" => Some("mysql".to_owned()),
+            _ => None,
+        });
+        prefixes.push("default".to_owned());
         Self {
             root: root.to_owned(),
-            adapter_type: adapter_type.to_owned(),
+            prefixes,
             dispatch: BTreeMap::new(),
-            packages: BTreeMap::new(),
+            packages: [root, BUILTIN].map(|name| (name.to_owned(), HashMap::new())).into(),
+            macros: Vec::new(),
+            words: OnceLock::new(),
+            needs: Vec::new(),
+        }
+    }
+
+    /// The name of the root project.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The type of the warehouse.
+    #[must_use]
+    pub fn adapter_type(&self) -> &str {
+        &self.prefixes[0]
+    }
+
+    /// The mark names are quoted with.
+    #[must_use]
+    pub fn quote_mark(&self) -> char {
+        if matches!(self.adapter_type(), "mysql" | "mariadb" | "bigquery" | "databricks" | "spark") {
+            '`'
+        } else {
+            '"'
         }
     }
 
@@ -99,60 +132,237 @@ impl Library {
         self.dispatch.insert(macro_namespace.to_owned(), search_order);
     }
 
-    /// Adds the macros of one file. The package `dbt` is the built-in one.
-    pub fn add(&mut self, package: &str, path: &str, text: &str) -> Vec<SourceProblem> {
-        let _ = (package, path, text);
-        Vec::new()
+    /// Makes a package known, even if it has no macro.
+    pub fn package(&mut self, name: &str) {
+        self.packages.entry(name.to_owned()).or_default();
     }
 
-    /// All macros, by package and name.
+    /// Adds the macros of one file. The package `dbt` is the built-in one.
+    pub fn add(&mut self, package: &str, path: &str, text: &str) -> Vec<SourceProblem> {
+        self.package(package);
+        let (found, mut problems) = all_blocks(path, text);
+        for block in found {
+            if matches!(block.kind, BlockKind::Snapshot | BlockKind::Docs) {
+                continue;
+            }
+            problems.extend(self.insert(package, path, block));
+        }
+        problems
+    }
+
+    /// Adds one block that was found before.
+    pub fn insert(&mut self, package: &str, path: &str, block: Block) -> Option<SourceProblem> {
+        let names = self.packages.entry(package.to_owned()).or_default();
+        if let Some(other) = names.get(&block.name) {
+            let other = &self.macros[*other];
+            return Some(SourceProblem {
+                path: path.to_owned(),
+                line: block.line,
+                message: format!(
+                    "the macro `{}` is defined twice in the package `{package}`: also in {}:{}",
+                    block.name, other.path, other.block.line
+                ),
+            });
+        }
+        names.insert(block.name.clone(), self.macros.len());
+        let (package, path) = (package.to_owned(), path.to_owned());
+        self.macros.push(Arc::new(Macro { package, path, block, compiled: OnceLock::new() }));
+        self.needs.push(OnceLock::new());
+        self.words = OnceLock::new();
+        for needs in &mut self.needs {
+            *needs = OnceLock::new();
+        }
+        None
+    }
+
+    /// All macros, in the order in which they were added.
     pub fn macros(&self) -> impl Iterator<Item = &Macro> {
-        self.packages.values().flat_map(BTreeMap::values)
+        self.macros.iter().map(|one| &**one)
+    }
+
+    /// Reads every macro that was added from outside of the built-in package. Gives what is wrong.
+    #[must_use]
+    pub fn check(&self) -> Vec<SourceProblem> {
+        let wrong = self.macros.iter().filter_map(|one| {
+            let why = one.compiled().err()?;
+            Some(SourceProblem {
+                path: one.path.clone(),
+                line: why.line + one.block.line - 1,
+                message: format!(
+                    "the Jinja of the macro `{}` cannot be read: {}",
+                    one.block.name, why.message
+                ),
+            })
+        });
+        wrong.collect()
+    }
+
+    /// Whether there is a package of this name.
+    pub(super) fn has_package(&self, name: &str) -> bool {
+        self.packages.contains_key(name)
+    }
+
+    /// A macro of a package.
+    pub(super) fn of_package(&self, package: &str, name: &str) -> Option<&Arc<Macro>> {
+        let index = self.packages.get(package)?.get(name)?;
+        self.macros.get(*index)
+    }
+
+    /// A macro of a package, else of the root project.
+    pub(super) fn of_project(&self, package: &str, name: &str) -> Option<&Arc<Macro>> {
+        self.of_package(package, name).or_else(|| self.of_package(&self.root, name))
+    }
+
+    fn named(&self, package: &str, name: &str) -> Option<&Arc<Macro>> {
+        match name.split_once('.') {
+            Some((package, name)) => self.of_package(package, name),
+            None => self.of_project(package, name).or_else(|| self.of_package(BUILTIN, name)),
+        }
     }
 
     /// The macro that the name means in a text of `package`: `name` or `package.name`.
     #[must_use]
     pub fn find(&self, package: &str, name: &str) -> Option<&Macro> {
-        let _ = (package, name, &self.root, &self.adapter_type);
-        None
+        self.named(package, name).map(|found| &**found)
+    }
+
+    pub(super) fn find_shared(&self, package: &str, name: &str) -> Option<&Arc<Macro>> {
+        self.named(package, name)
     }
 
     /// The macro of a generic test as `tests:` of a file of `package` names it: `unique` or
     /// `dbt_utils.equality`.
     #[must_use]
     pub fn test(&self, package: &str, name: &str) -> Option<&Macro> {
-        let _ = (package, name);
-        None
+        match name.split_once('.') {
+            Some((package, name)) => self.of_package(package, &format!("test_{name}")).map(|found| &**found),
+            None => self.find(package, &format!("test_{name}")),
+        }
     }
 
-    /// The macro of a materialization for this adapter, as nodes of `package` see it.
+    /// The macro of a materialization for this adapter. Of the root project first; of a package only
+    /// where dbt itself has none; for the adapter rather than for any.
     #[must_use]
     pub fn materialization(&self, package: &str, name: &str) -> Option<&Macro> {
-        let _ = (package, name);
+        let others = self.packages.keys().map(String::as_str);
+        let others = others.filter(|other| *other != self.root && *other != BUILTIN && *other != package);
+        let places = [self.root.as_str(), BUILTIN, package].into_iter().chain(others);
+        for place in places {
+            for prefix in &self.prefixes {
+                let name = format!("materialization_{name}_{prefix}");
+                if let Some(found) = self.of_package(place, &name) {
+                    return Some(found);
+                }
+            }
+        }
         None
     }
 
-    /// The macros outside of the built-in package that a text of `package` may call, directly or
-    /// by way of others, built-in ones included: those whose name stands in it as a word.
+    /// The macro that `adapter.dispatch(name, namespace)` means; the names that were tried otherwise.
+    pub(super) fn dispatched(
+        &self,
+        package: &str,
+        name: &str,
+        namespace: Option<&str>,
+    ) -> Result<&Arc<Macro>, Vec<String>> {
+        let mut tried = Vec::new();
+        let places: Vec<Option<&str>> = match namespace {
+            None => vec![None],
+            Some(namespace) => match self.dispatch.get(namespace) {
+                Some(order) if !order.is_empty() => order.iter().map(|place| Some(place.as_str())).collect(),
+                _ if namespace != BUILTIN && self.has_package(namespace) => {
+                    vec![Some(self.root.as_str()), Some(namespace)]
+                }
+                _ => vec![None],
+            },
+        };
+        for place in places {
+            for prefix in &self.prefixes {
+                let search = format!("{prefix}__{name}");
+                let found = match place {
+                    None => self.named(package, &search),
+                    Some(place) => self.of_package(place, &search),
+                };
+                if let Some(found) = found {
+                    return Ok(found);
+                }
+                tried.push(place.map_or_else(|| search.clone(), |place| format!("{place}.{search}")));
+            }
+        }
+        Err(tried)
+    }
+
+    /// Macros by the words that may mean them: their names, and what stands behind the prefix of
+    /// an implementation.
+    fn words(&self) -> &HashMap<String, Vec<usize>> {
+        self.words.get_or_init(|| {
+            let mut words: HashMap<String, Vec<usize>> = HashMap::new();
+            for (index, one) in self.macros.iter().enumerate() {
+                let name = &one.block.name;
+                words.entry(name.clone()).or_default().push(index);
+                for prefix in &self.prefixes {
+                    if let Some(base) = name.strip_prefix(prefix.as_str()).and_then(|n| n.strip_prefix("__"))
+                    {
+                        words.entry(base.to_owned()).or_default().push(index);
+                    }
+                }
+                if let Some(base) = name.strip_prefix("test_") {
+                    words.entry(base.to_owned()).or_default().push(index);
+                }
+            }
+            words
+        })
+    }
+
+    fn mentioned(&self, text: &str) -> Vec<usize> {
+        let words = self.words();
+        let mut found = BTreeSet::new();
+        for word in text.split(|c: char| !c.is_alphanumeric() && c != '_') {
+            if let Some(indexes) = words.get(word) {
+                found.extend(indexes);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// All macros that a text may call, directly or by way of others.
+    fn closure(&self, text: &str) -> BTreeSet<usize> {
+        let mut known = BTreeSet::new();
+        let mut next = self.mentioned(text);
+        while let Some(index) = next.pop() {
+            if known.insert(index) {
+                let needs = self.needs[index].get_or_init(|| self.mentioned(&self.macros[index].block.text));
+                next.extend(needs.iter().filter(|need| !known.contains(need)));
+            }
+        }
+        known
+    }
+
+    /// The macros outside of the built-in package that a text may call, directly or by way of others,
+    /// built-in ones included: those whose name stands in it as a word.
     #[must_use]
-    pub fn needed_by(&self, package: &str, text: &str) -> Vec<MacroFile> {
-        let _ = (package, text);
-        Vec::new()
+    pub fn needed_by(&self, text: &str) -> Vec<MacroFile> {
+        let mut files: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+        for index in self.closure(text) {
+            let one = &self.macros[index];
+            if one.package != BUILTIN {
+                files.entry((&one.package, &one.path)).or_default().push(one.block.name.clone());
+            }
+        }
+        let file = |((package, file), names): ((&str, &str), Vec<String>)| MacroFile {
+            package: package.to_owned(),
+            file: file.to_owned(),
+            names,
+        };
+        files.into_iter().map(file).collect()
     }
 
     /// Whether a text, or a macro it needs, names the given word (`graph`, `adapter`, …).
     #[must_use]
-    pub fn mentions(&self, package: &str, text: &str, word: &str) -> bool {
-        let _ = (package, text, word);
-        false
+    pub fn mentions(&self, text: &str, word: &str) -> bool {
+        let has = |text: &str| {
+            text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|candidate| candidate == word)
+        };
+        has(text) || self.closure(text).into_iter().any(|index| has(&self.macros[index].block.text))
     }
-}
-
-/// The blocks of a file, in order; everything outside of them is left out.
-///
-/// # Errors
-/// With the first block that does not end, or whose first tag cannot be read.
-pub fn blocks(path: &str, text: &str) -> Result<Vec<Block>, SourceProblem> {
-    let _ = (path, text);
-    Ok(Vec::new())
 }

@@ -49,7 +49,10 @@ pub(super) fn text_of(length: usize) -> Outcome<()> {
     if length > TEXT_MAX {
         return Err(failure(
             RenderKind::Limit,
-            format!("a text longer than {} MiB would be made; does something double without end?", TEXT_MAX >> 20),
+            format!(
+                "a text longer than {} MiB would be made; does something double without end?",
+                TEXT_MAX >> 20
+            ),
         ));
     }
     piece(length)

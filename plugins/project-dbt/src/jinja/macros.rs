@@ -103,10 +103,15 @@ impl Macros {
         let env = Environment::new();
         let check = |one: &Macro| {
             if let Err((line, message)) = guard::check(&one.source) {
-                return Some(RenderError { path: one.path.clone(), line, message });
+                return Some(RenderError {
+                    path: one.path.clone(),
+                    line,
+                    message,
+                    kind: super::RenderKind::default(),
+                });
             }
             let why = env.template_from_named_str(&one.path, &one.source).err()?;
-            Some(super::error::explain(&one.path, &one.source, &why))
+            Some(super::old_error::explain(&one.path, &one.source, &why))
         };
         self.0.values().filter_map(check).collect()
     }

@@ -9,13 +9,23 @@
 //! Fails: with a [`RenderError`] that names file and line.
 //! Source: <https://docs.getdbt.com/reference/dbt-jinja-functions>.
 
+mod blocks;
+mod builtin;
 mod engine;
 mod error;
+mod filter;
 mod guard;
+mod interp;
 pub mod library;
+mod limits;
 mod macros;
+mod method;
 mod names;
 mod objects;
+mod old_error;
+mod problem;
+mod syntax;
+mod value;
 pub mod world;
 
 use std::fmt::Write as _;
@@ -26,10 +36,12 @@ use cofferdam_sdk::Relation;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::{Map, Value as Json};
 
-pub use engine::{Engine, datetime, from_json, to_json};
-pub use error::RenderError;
+pub use builtin::datetime;
+pub use engine::Engine;
+pub use error::{RenderError, RenderKind};
 pub use library::{Library, blocks};
 pub use macros::{Macros, OVERRIDES};
+pub use value::{from_json, to_json};
 pub use world::World;
 
 use crate::config::Config;
@@ -178,15 +190,20 @@ impl Shared {
 /// # Errors
 /// Where it is not Jinja, names what it may not, or passes a limit.
 pub fn render(path: &str, source: &str, scope: Scope, macros: &Macros) -> Result<Output, RenderError> {
-    guard::check(source).map_err(|(line, message)| RenderError { path: path.to_owned(), line, message })?;
+    guard::check(source).map_err(|(line, message)| RenderError {
+        path: path.to_owned(),
+        line,
+        message,
+        kind: RenderKind::default(),
+    })?;
     let (env, shared) = environment(scope, macros);
-    let failed = |why: &minijinja::Error| error::explain(path, source, why);
+    let failed = |why: &minijinja::Error| old_error::explain(path, source, why);
     let template = env.template_from_named_str(path, source).map_err(|why| failed(&why))?;
     let mut text = Bounded::default();
     if let Err(why) = template.render_captured_to((), &mut text) {
         if text.full {
             let message = format!("the rendered text is longer than {} MiB", OUTPUT_BYTES_MAX >> 20);
-            return Err(RenderError { path: path.to_owned(), line: 0, message });
+            return Err(RenderError { path: path.to_owned(), line: 0, message, kind: RenderKind::default() });
         }
         return Err(failed(&why));
     }
@@ -204,12 +221,13 @@ pub fn evaluate(path: &str, source: &str, scope: Scope, macros: &Macros) -> Resu
         path: path.to_owned(),
         line,
         message,
+        kind: RenderKind::default(),
     })?;
     let (env, shared) = environment(scope, macros);
     let text = env
         .compile_expression(source)
         .and_then(|expression| expression.eval(()))
-        .map_err(|why| RenderError { line: 0, ..error::explain(path, source, &why) })?
+        .map_err(|why| RenderError { line: 0, ..old_error::explain(path, source, &why) })?
         .to_string();
     let found = shared.found(|found| found.clone());
     Ok(Output { text, found })
@@ -294,5 +312,7 @@ impl Settings<'_> {
     }
 }
 
+#[cfg(test)]
+mod old_tests;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,9 @@ use minijinja::Value;
 
 use super::error::RenderKind;
 
+/// How many places a failure names: the innermost ones and the outermost.
+const PLACES_MAX: usize = 12;
+
 /// A result, or what stops it.
 pub(super) type Outcome<T> = Result<T, Raise>;
 
@@ -73,7 +76,11 @@ impl Raise {
             && failure.open
         {
             failure.open = false;
-            failure.places.push(Place { unit: unit.clone(), line: line.saturating_add(unit.lines_before) });
+            let place = Place { unit: unit.clone(), line: line.saturating_add(unit.lines_before) };
+            if failure.places.len() >= PLACES_MAX {
+                failure.places.pop();
+            }
+            failure.places.push(place);
         }
         self
     }
@@ -81,7 +88,7 @@ impl Raise {
     /// Notes that a call is left.
     pub(super) fn left(mut self) -> Self {
         if let Self::Fail(failure) = &mut self {
-            failure.open = failure.places.len() < 12;
+            failure.open = true;
         }
         self
     }

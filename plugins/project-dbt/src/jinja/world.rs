@@ -348,34 +348,3 @@ pub enum Cell {
     /// A moment: `2024-02-29 12:00:00.5`, with or without `+00:00`.
     DateTime(String),
 }
-
-impl RelationName {
-    /// The relation as templates see it: text in statements, with `.schema`, `.include(…)`, ….
-    #[must_use]
-    pub fn into_value(self) -> Value {
-        Value::from(self.render())
-    }
-
-    /// The relation that a value is, if it is one.
-    #[must_use]
-    pub fn from_value(value: &Value) -> Option<Self> {
-        let _ = value;
-        None
-    }
-
-    /// Its name as a statement writes it.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let quoting = self.quoting;
-        let parts = [
-            (&self.database, quoting.database),
-            (&self.schema, quoting.schema),
-            (&self.identifier, quoting.identifier),
-        ];
-        let write = |(part, quoted): (&Option<String>, bool)| {
-            let part = part.as_deref()?;
-            Some(if quoted { format!("{0}{part}{0}", quoting.mark) } else { part.to_owned() })
-        };
-        parts.into_iter().filter_map(write).collect::<Vec<_>>().join(".")
-    }
-}

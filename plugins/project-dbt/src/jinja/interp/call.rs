@@ -141,7 +141,8 @@ impl Interp<'_> {
         });
         self.calls.set(calls - 1);
         // A macro defined in the body sees this scope, which holds it.
-        if Arc::strong_count(&frame.scope) > 1 && !result.as_ref().is_ok_and(|value| value.as_str().is_none()) {
+        if Arc::strong_count(&frame.scope) > 1 && !result.as_ref().is_ok_and(|value| value.as_str().is_none())
+        {
             frame.scope.clear();
         }
         result
@@ -228,10 +229,9 @@ impl Interp<'_> {
             }
             let kind = value::type_name(object);
             return match view(object) {
-                View::Native(native) if kind == "package" => fail(format!(
-                    "the package `{}` has no macro `{name}`",
-                    native.0.text()
-                )),
+                View::Native(native) if kind == "package" => {
+                    fail(format!("the package `{}` has no macro `{name}`", native.0.text()))
+                }
                 _ => fail(format!("'{kind}' object has no attribute '{name}'")),
             };
         }
@@ -245,7 +245,9 @@ fn foreign(object: &Value, method: Option<&str>, args: Args) -> Outcome<Option<V
     let mut state = env.empty_state();
     let mut given = args.positional;
     if !args.named.is_empty() {
-        given.push(args.named.into_iter().map(|(name, value)| (name.to_string(), value)).collect::<Kwargs>().into());
+        given.push(
+            args.named.into_iter().map(|(name, value)| (name.to_string(), value)).collect::<Kwargs>().into(),
+        );
     }
     let result = match method {
         Some(method) => object.call_method(&mut state, method, &given),
@@ -259,6 +261,13 @@ fn foreign(object: &Value, method: Option<&str>, args: Args) -> Outcome<Option<V
 }
 
 /// A macro of the library as a value.
-pub(in super::super) fn macro_value(found: &Arc<Macro>) -> Value {
+pub(super) fn macro_value(found: &Arc<Macro>) -> Value {
     native(MacroFn::Library(found.clone()))
+}
+
+impl Interp<'_> {
+    /// A macro of the library as a value.
+    pub(in super::super) fn macro_value(&self, found: &Arc<Macro>) -> Value {
+        macro_value(found)
+    }
 }

@@ -21,9 +21,7 @@ impl Interp<'_> {
             Expr::Const(value) => Ok(value.clone()),
             Expr::Var(name) => Ok(self.lookup(frame, name)),
             Expr::Chain(base, links) => self.chain(frame, base, links, None),
-            _ => self
-                .deeper(|| self.compound(frame, node))
-                .map_err(|why| why.at(&frame.unit, node.line)),
+            _ => self.deeper(|| self.compound(frame, node)).map_err(|why| why.at(&frame.unit, node.line)),
         }
     }
 
@@ -37,7 +35,8 @@ impl Interp<'_> {
 
     fn compound(&self, frame: &Frame, node: &Node) -> Outcome<Value> {
         self.step()?;
-        let each = |nodes: &[Node]| nodes.iter().map(|node| self.evaluate(frame, node)).collect::<Outcome<Vec<_>>>();
+        let each =
+            |nodes: &[Node]| nodes.iter().map(|node| self.evaluate(frame, node)).collect::<Outcome<Vec<_>>>();
         Ok(match &node.kind {
             Expr::List(nodes) => list(each(nodes)?),
             Expr::Tuple(nodes) => tuple(each(nodes)?),
@@ -171,9 +170,11 @@ impl Interp<'_> {
                     if value.is_undefined() {
                         self.undefined(frame, base, here, Some(name))
                     } else {
-                        self.deeper(|| self.call_method(frame, &value, name, args)).and_then(|found| match found {
-                            Some(value) => Ok(value),
-                            None => self.undefined(frame, base, &links[..at - 1], None),
+                        self.deeper(|| self.call_method(frame, &value, name, args)).and_then(|found| {
+                            match found {
+                                Some(value) => Ok(value),
+                                None => self.undefined(frame, base, &links[..at - 1], None),
+                            }
                         })
                     }
                 }
@@ -218,7 +219,9 @@ impl Interp<'_> {
                 View::Int(value) => Some(value),
                 View::Bool(value) => Some(i128::from(value)),
                 View::None | View::Undefined => None,
-                _ => return fail(format!("slice indices must be integers, not {}", value::type_name(&given))),
+                _ => {
+                    return fail(format!("slice indices must be integers, not {}", value::type_name(&given)));
+                }
             };
         }
         self.steps_of(value::length(value).unwrap_or(0) / 16)?;
@@ -269,10 +272,13 @@ impl Interp<'_> {
                 Arg::StarStar(node) => {
                     let given = self.evaluate(frame, node)?;
                     let Some(pairs) = value::pairs(&given) else {
-                        let why = format!("argument after ** must be a mapping, not {}", value::type_name(&given));
-                        return fail(why).map_err(|why: super::super::problem::Raise| why.at(&frame.unit, node.line));
+                        let why =
+                            format!("argument after ** must be a mapping, not {}", value::type_name(&given));
+                        return fail(why)
+                            .map_err(|why: super::super::problem::Raise| why.at(&frame.unit, node.line));
                     };
-                    args.named.extend(pairs.into_iter().map(|(key, value)| (value::text(&key).into(), value)));
+                    args.named
+                        .extend(pairs.into_iter().map(|(key, value)| (value::text(&key).into(), value)));
                 }
             }
         }

@@ -185,5 +185,7 @@ fn set_attribute(holder: &Value, name: &Name, attribute: &Name, value: Value) ->
         namespace.set(attribute, value);
         return Ok(());
     }
-    fail(format!("`{name}.{attribute}` cannot be set: `{name}` is not a namespace; make it with `namespace()`"))
+    fail(format!(
+        "`{name}.{attribute}` cannot be set: `{name}` is not a namespace; make it with `namespace()`"
+    ))
 }

@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-pub(super) use call::MacroFn;
 pub(super) use scope::{Frame, Scope};
 
 use super::error::RenderKind;

@@ -41,6 +41,9 @@ impl Interp<'_> {
         if let Some(found) = library.of_package("dbt", name) {
             return Some(macro_value(found));
         }
+        if name == "execute" {
+            return Some(Value::from(self.world.execute()));
+        }
         if let Some(value) = builtin::named(name) {
             return Some(value);
         }

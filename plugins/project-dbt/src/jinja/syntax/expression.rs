@@ -133,11 +133,7 @@ impl Parser {
     }
 
     /// Operators of one rank.
-    fn operators(
-        &mut self,
-        known: &[(&str, Operator)],
-        next: fn(&mut Self) -> Read<Node>,
-    ) -> Read<Node> {
+    fn operators(&mut self, known: &[(&str, Operator)], next: fn(&mut Self) -> Read<Node>) -> Read<Node> {
         let line = self.line();
         let first = next(self)?;
         let mut rest = Vec::new();

@@ -196,7 +196,9 @@ impl Parser {
                     let end = ends.last().unwrap_or(&"end");
                     return Err(SyntaxError {
                         line: begun,
-                        message: format!("the block that begins here does not end: `{{% {end} %}}` is missing"),
+                        message: format!(
+                            "the block that begins here does not end: `{{% {end} %}}` is missing"
+                        ),
                     });
                 }
             }
@@ -257,7 +259,8 @@ impl Parser {
             }
             other if FILES.contains(&other) => {
                 self.back();
-                return self.fail(format!("`{other}` is not part of dbt's Jinja: macros see one another by name"));
+                return self
+                    .fail(format!("`{other}` is not part of dbt's Jinja: macros see one another by name"));
             }
             other => {
                 self.back();

@@ -50,7 +50,11 @@ fn convert(value: &Value, depth: usize, lenient: bool) -> Result<Json, String> {
         return Err("the value holds itself, or goes too deep".to_owned());
     }
     let each = |values: Vec<Value>| {
-        values.iter().map(|value| convert(value, depth + 1, lenient)).collect::<Result<_, _>>().map(Json::Array)
+        values
+            .iter()
+            .map(|value| convert(value, depth + 1, lenient))
+            .collect::<Result<_, _>>()
+            .map(Json::Array)
     };
     Ok(match view(value) {
         View::Undefined | View::None => Json::Null,
@@ -70,7 +74,9 @@ fn convert(value: &Value, depth: usize, lenient: bool) -> Result<Json, String> {
         View::Native(native) => match native.0.type_name() {
             "Decimal" | "datetime" | "date" | "time" | "timedelta" => Json::String(native.0.text()),
             kind if kind.ends_with("Relation") && lenient => Json::String(native.0.text()),
-            kind if native.0.callable() => return Err(format!("Object of type {kind} is not JSON serializable")),
+            kind if native.0.callable() => {
+                return Err(format!("Object of type {kind} is not JSON serializable"));
+            }
             kind => match native.0.json() {
                 Some(inner) => convert(&inner, depth + 1, lenient)?,
                 None if lenient => Json::String(native.0.text()),

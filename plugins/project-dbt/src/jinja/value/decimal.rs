@@ -16,7 +16,7 @@ use super::super::syntax::Operator;
 use super::{Args, Native, Python, View, native, view};
 
 /// A number: `digits` × 10^-`scale`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in super::super) struct Decimal {
     digits: i128,
     scale: u32,
@@ -31,7 +31,9 @@ impl Decimal {
             None => (text, 0),
         };
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-        if !part.bytes().all(|byte| byte.is_ascii_digit()) || (whole.trim_matches(['-', '+']).is_empty() && part.is_empty()) {
+        if !part.bytes().all(|byte| byte.is_ascii_digit())
+            || (whole.trim_matches(['-', '+']).is_empty() && part.is_empty())
+        {
             return None;
         }
         let digits: i128 = format!("{whole}{part}").parse().ok()?;
@@ -203,7 +205,6 @@ impl Python for Decimal {
     }
 }
 
-/// The decimal number that a value is.
 impl Native {
     /// The number, if it is one.
     pub(in super::super) fn decimal(&self) -> Option<Decimal> {

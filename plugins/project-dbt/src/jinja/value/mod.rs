@@ -21,10 +21,10 @@ use minijinja::value::{DynObject, ObjectRepr, Tuple, ValueKind};
 pub(super) use convert::to_strict_json;
 pub use convert::{from_json, to_json};
 pub(super) use decimal::Decimal;
+pub(super) use list::at;
 pub(super) use list::{Dict, List};
 pub(super) use native::{Args, Native, Python, native};
 pub(super) use ops::{as_float, binary, compare, concatenate, contains, equal, item, negative, slice};
-pub(super) use list::at;
 pub(super) use set::Set;
 pub(super) use text::{float_text, repr, text};
 

@@ -115,6 +115,12 @@ pub(in super::super) trait Python: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// Its text by a format specification.
+    fn format(&self, spec: &str) -> Option<String> {
+        let _ = spec;
+        None
+    }
+
     /// What it is in JSON.
     fn json(&self) -> Option<Value> {
         self.pairs()

@@ -204,8 +204,12 @@ fn equal_to(a: &Value, b: &Value, depth: usize) -> bool {
                         second.get(key).is_some_and(|other| equal_to(value, &other, depth + 1))
                     }))
         }
-        (View::Native(native), _) if native.0.order(b).is_some() => native.0.order(b) == Some(Ordering::Equal),
-        (_, View::Native(native)) if native.0.order(a).is_some() => native.0.order(a) == Some(Ordering::Equal),
+        (View::Native(native), _) if native.0.order(b).is_some() => {
+            native.0.order(b) == Some(Ordering::Equal)
+        }
+        (_, View::Native(native)) if native.0.order(a).is_some() => {
+            native.0.order(a) == Some(Ordering::Equal)
+        }
         (View::Native(a), View::Native(b)) => std::sync::Arc::ptr_eq(&a.0, &b.0),
         (View::Foreign(_), View::Foreign(_)) => a == b,
         (View::Foreign(_), View::List(list)) | (View::List(list), View::Foreign(_)) => {
