@@ -164,8 +164,12 @@ fn skipped(before: &[TokenWithSpan], rest: &[TokenWithSpan], creates: bool) -> u
         "variadic" if matches!(last, Some(Token::LParen | Token::Comma)) => 1,
         "exclude" => left_out(before, rest),
         // What `LIKE` takes over of the table whose name stands before it.
-        "including" | "excluding" if creates && ends_expression(before, Dialect::Postgres) => {
-            if word_at(rest, 1).is_some_and(|w| COPIED.contains(&w)) { 2 } else { 0 }
+        "including" | "excluding"
+            if creates
+                && ends_expression(before, Dialect::Postgres)
+                && word_at(rest, 1).is_some_and(|w| COPIED.contains(&w)) =>
+        {
+            2
         }
         // The letter that stands for the backslash in `U&''`.
         "uescape" if matches!(last, Some(Token::UnicodeStringLiteral(_))) => {
