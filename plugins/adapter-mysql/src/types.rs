@@ -3,7 +3,7 @@
 //! In: what `information_schema` says of a column. Out: a [`DataType`], and back.
 //! Source: `docs/guides/types.md`; the host's driver reads values by the same table.
 
-use cofferdam_sdk::DataType;
+use cofferdam_sdk::{DataType, adapter::decimal};
 
 /// The type as a table declares it. Text is compared letter by letter, as everywhere else; a
 /// moment without `NULL` behind it would take the time of every change.
@@ -51,14 +51,6 @@ pub fn data_type(declared: &str) -> DataType {
         "json" => DataType::Json,
         _ => DataType::Other(declared.trim().to_owned()),
     }
-}
-
-/// `p` or `p,s` as a decimal, if the contracts have one of that shape.
-fn decimal(shape: &str) -> Option<DataType> {
-    let (precision, scale) = shape.split_once(',').unwrap_or((shape, "0"));
-    let precision = precision.trim().parse().ok().filter(|digits| (1..=76).contains(digits))?;
-    let scale = scale.trim().parse().ok().filter(|scale| *scale <= precision)?;
-    Some(DataType::Decimal { precision, scale })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! In: what `format_type` says of a column. Out: a [`DataType`], and back.
 //! Source: `docs/guides/types.md`; the host's driver reads values by the same table.
 
-use cofferdam_sdk::DataType;
+use cofferdam_sdk::{DataType, adapter::decimal};
 
 /// The type as a table declares it.
 pub fn declared(data_type: &DataType) -> String {
@@ -48,14 +48,6 @@ pub fn data_type(declared: &str) -> DataType {
         "json" | "jsonb" => DataType::Json,
         _ => DataType::Other(declared.to_owned()),
     }
-}
-
-/// `p` or `p,s` as a decimal, if the contracts have one of that shape.
-fn decimal(shape: &str) -> Option<DataType> {
-    let (precision, scale) = shape.split_once(',').unwrap_or((shape, "0"));
-    let precision = precision.trim().parse().ok().filter(|digits| (1..=76).contains(digits))?;
-    let scale = scale.trim().parse().ok().filter(|scale| *scale <= precision)?;
-    Some(DataType::Decimal { precision, scale })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! everybody means alike are taken at their word first, and the affinity decides for the rest.
 //! Source: "Datatypes In SQLite", section 3.1, determination of column affinity.
 
-use cofferdam_sdk::DataType;
+use cofferdam_sdk::{DataType, adapter::decimal};
 
 /// What SQLite does to a value on its way into a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,14 +99,6 @@ pub fn data_type(declared: &str) -> DataType {
             Affinity::Numeric => DataType::Other(declared.trim().to_owned()),
         },
     }
-}
-
-/// `p` or `p, s` as a decimal, if the contracts have one of that shape.
-fn decimal(shape: &str) -> Option<DataType> {
-    let (precision, scale) = shape.split_once(',').unwrap_or((shape, "0"));
-    let precision = precision.trim().parse().ok().filter(|digits| (1..=76).contains(digits))?;
-    let scale = scale.trim().parse().ok().filter(|scale| *scale <= precision)?;
-    Some(DataType::Decimal { precision, scale })
 }
 
 /// Whether a type says more than its affinity does, so that a table made from a select would

@@ -1,7 +1,7 @@
 //! The columns of a select and of its table, matched by name.
 
 use super::{COLUMNS, Engine, KEY, Naming, Place, columns_of};
-use crate::{Failure, Session};
+use crate::{DataType, Failure, Session};
 
 /// A column as its table declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,14 @@ impl Declared {
         let space = if self.declared.is_empty() { "" } else { " " };
         format!("{}{space}{}{null}", naming.quote(&self.name), self.declared)
     }
+}
+
+/// `p` or `p,s` as a decimal, if the contracts have one of that shape.
+pub fn decimal(shape: &str) -> Option<DataType> {
+    let (precision, scale) = shape.split_once(',').unwrap_or((shape, "0"));
+    let precision = precision.trim().parse().ok().filter(|digits| (1..=76).contains(digits))?;
+    let scale = scale.trim().parse().ok().filter(|scale| *scale <= precision)?;
+    Some(DataType::Decimal { precision, scale })
 }
 
 /// The column of this name: spelled so, or else but for the case of its letters.

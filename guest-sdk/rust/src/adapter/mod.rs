@@ -21,7 +21,7 @@ mod staged;
 
 use crate::{Column, DataType, Failure, Relation, RelationInfo, RelationKind, Session, Value, read_all};
 
-pub use columns::Declared;
+pub use columns::{Declared, decimal};
 pub use connection::SqlConnection;
 pub use once::forget_appends;
 pub use place::{Naming, Place};

@@ -3,7 +3,11 @@
 use std::{
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     os::unix::net::UnixStream,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
     time::Duration,
 };
 
@@ -68,9 +72,8 @@ impl Dialer {
     }
 
     fn dial_tcp(&self, host: &str, port: u16, wait: &Wait<'_>) -> Result<TcpStream, Refusal> {
-        let found = (host, port).to_socket_addrs();
-        let found: Vec<SocketAddr> =
-            found.map_err(|_| refusals::unavailable("the warehouse's host name is not known"))?.collect();
+        let name = host.to_owned();
+        let found = looked_up(move || Ok((name.as_str(), port).to_socket_addrs()?.collect()), wait)?;
         if self.tls.mode == TlsMode::Off && !self.plaintext_allowed {
             let is_here = |address: &SocketAddr| address.ip().to_canonical().is_loopback();
             if !found.iter().all(is_here) {
@@ -113,6 +116,28 @@ impl Dialer {
         let made = tls::config(&self.tls, self.alpn)?;
         *config = Some(Arc::clone(&made));
         Ok(made)
+    }
+}
+
+/// Asks for a name's addresses on a thread of its own: the system's resolver cannot be stopped, but
+/// need not be waited for. The thread ends when the resolver gives up.
+fn looked_up(
+    lookup: impl FnOnce() -> std::io::Result<Vec<SocketAddr>> + Send + 'static,
+    wait: &Wait<'_>,
+) -> Result<Vec<SocketAddr>, Refusal> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let started = thread::Builder::new().name("name".to_owned()).spawn(move || {
+        // Nobody waits any more where this fails.
+        let _ = answer.send(lookup());
+    });
+    started.map_err(|_| refusals::unavailable("the warehouse's host name could not be looked up"))?;
+    let unknown = || refusals::unavailable("the warehouse's host name is not known");
+    loop {
+        match answered.recv_timeout(LOOK_EVERY) {
+            Ok(found) => return found.map_err(|_| unknown()),
+            Err(RecvTimeoutError::Timeout) => wait.check().map_err(|stop| LinkError::Stop(stop).refusal())?,
+            Err(RecvTimeoutError::Disconnected) => return Err(unknown()),
+        }
     }
 }
 
@@ -159,4 +184,46 @@ fn prepare(stream: &TcpStream) -> Result<(), Errno> {
     sockopt::set_tcp_keepcnt(stream, PROBES)?;
     let unanswered = KEEPALIVE + PROBE_EVERY * PROBES;
     sockopt::set_tcp_user_timeout(stream, u32::try_from(unanswered.as_millis()).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use cofferdam_call::FailureKind;
+    use cofferdam_ids::Code;
+
+    use super::*;
+    use crate::cancel::CancelToken;
+
+    fn silent() -> std::io::Result<Vec<SocketAddr>> {
+        thread::sleep(Duration::from_secs(30));
+        Ok(Vec::new())
+    }
+
+    #[test]
+    fn a_name_nobody_answers_for_holds_up_neither_a_cancel_nor_a_deadline() {
+        let cancel = CancelToken::default();
+        let from = Instant::now();
+        let late = Wait::at_most(&cancel, Duration::from_millis(100));
+        assert_eq!(looked_up(silent, &late).unwrap_err().code, Code(306));
+        let other = cancel.clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            other.cancel(Refusal::new(FailureKind::Cancelled, Code(411), "stopped"));
+        });
+        let wait = Wait::at_most(&cancel, Duration::from_secs(20));
+        assert_eq!(looked_up(silent, &wait).unwrap_err().code, Code(411));
+        assert!(from.elapsed() < Duration::from_secs(10), "{:?}", from.elapsed());
+    }
+
+    #[test]
+    fn a_name_is_looked_up() {
+        let cancel = CancelToken::default();
+        let wait = Wait::at_most(&cancel, Duration::from_secs(20));
+        let here = || Ok(("127.0.0.1", 5432).to_socket_addrs()?.collect());
+        assert_eq!(looked_up(here, &wait).unwrap(), ["127.0.0.1:5432".parse().unwrap()]);
+        let nothing = || Err(std::io::Error::other("no such name"));
+        assert_eq!(looked_up(nothing, &wait).unwrap_err().message, "the warehouse's host name is not known");
+    }
 }

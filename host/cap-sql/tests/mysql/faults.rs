@@ -249,8 +249,9 @@ fn a_full_warehouse_is_said_to_be_full() {
 }
 
 /// Stands between the driver and the server; what its first connection gets of the server's bytes
-/// ends after `passed`, and then it is cut, or kept and silent.
-fn proxy(passed: usize, cut: bool) -> cofferdam_cap_sql::ServerSettings {
+/// ends after `passed`, and then it is cut, or kept and silent. One that `keeps` does not tell the
+/// server that the driver hung up.
+fn proxy(passed: usize, cut: bool, keeps: bool) -> cofferdam_cap_sql::ServerSettings {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut through = settings(server());
     through.tls.mode = TlsMode::Off;
@@ -262,7 +263,12 @@ fn proxy(passed: usize, cut: bool) -> cofferdam_cap_sql::ServerSettings {
             let (mut up, mut to_real) = (client.try_clone().unwrap(), real.try_clone().unwrap());
             std::thread::spawn(move || {
                 let _ = std::io::copy(&mut up, &mut to_real);
-                let _ = to_real.shutdown(std::net::Shutdown::Both);
+                if keeps && n == 0 {
+                    // Open until this process ends.
+                    std::mem::forget(to_real);
+                } else {
+                    let _ = to_real.shutdown(std::net::Shutdown::Both);
+                }
             });
             std::thread::spawn(move || {
                 let limit = if n == 0 { passed as u64 } else { u64::MAX };
@@ -280,7 +286,7 @@ fn proxy(passed: usize, cut: bool) -> cofferdam_cap_sql::ServerSettings {
 #[test]
 fn a_connection_cut_in_the_middle_of_rows_is_said_to_be_broken() {
     for passed in [5_000, 40_000, 900_000] {
-        let driver = gateway_with(proxy(passed, true), "plain");
+        let driver = gateway_with(proxy(passed, true, false), "plain");
         let mut session = try_open(&driver, Access::Read).unwrap();
         let refusal =
             crate::house::try_query(&mut session, "SELECT seq, REPEAT('x', 100) FROM seq_1_to_100000");
@@ -294,7 +300,7 @@ fn a_connection_cut_in_the_middle_of_rows_is_said_to_be_broken() {
 
 #[test]
 fn a_connection_that_falls_silent_is_given_up_and_its_statement_ended() {
-    let mut silent = proxy(40_000, false);
+    let mut silent = proxy(40_000, false, false);
     silent.statement_timeout = Duration::from_secs(1);
     let mut session = try_open(&gateway_with(silent, "plain"), Access::Read).unwrap();
     let text = "SELECT seq, REPEAT('x', 100) AS canary_silent FROM seq_1_to_1000000000";
@@ -304,4 +310,25 @@ fn a_connection_that_falls_silent_is_given_up_and_its_statement_ended() {
         "CD0308: the statement was stopped: it took longer than the gateway's `statement_timeout_s`; cancel confirmed"
     );
     assert_eq!(running("canary_silent"), "0");
+}
+
+#[test]
+fn a_connection_the_server_still_holds_when_its_statement_has_ended_is_ended_too() {
+    let driver = gateway_with(proxy(usize::MAX, false, true), "plain");
+    let cancel = CancelToken::default();
+    let mut session = open_as(&driver, Access::Read, &cancel, Holder::operator()).unwrap();
+    let id = one(&mut session, "SELECT CONNECTION_ID()");
+    let from = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            cancel.cancel(stopped());
+        });
+        let text = "SELECT SUM(a.seq * b.seq) AS canary_kept FROM seq_1_to_1000000 a, seq_1_to_1000000 b";
+        assert_eq!(crate::house::try_query(&mut session, text).unwrap_err().code, Code(308));
+    });
+    // It was asked to end, and stayed for the second and a half it is given.
+    assert!(from.elapsed() >= Duration::from_millis(1_750), "nothing had to be ended by force");
+    let left = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id}");
+    assert_eq!(server().sql(&left), "0");
 }

@@ -11,9 +11,21 @@ pub(super) const CATALOG: [&str; 7] = [
     "sqlite_temp_schema",
 ];
 
-/// Catalog relations that are called like functions.
-pub(super) const CATALOG_FUNCTIONS: [&str; 3] =
-    ["pragma_database_list", "pragma_table_info", "pragma_table_xinfo"];
+/// Relations that are called like functions: those of the catalog, and those that only take a JSON
+/// value apart.
+pub(super) const ROW_FUNCTIONS: [&str; 11] = [
+    "json_each",
+    "json_tree",
+    "jsonb_each",
+    "jsonb_tree",
+    "pragma_database_list",
+    "pragma_foreign_key_list",
+    "pragma_index_info",
+    "pragma_index_list",
+    "pragma_table_info",
+    "pragma_table_list",
+    "pragma_table_xinfo",
+];
 
 /// Tables that exist without having been made, by way of a module of the engine. Naming one is
 /// calling a function, even without parentheses.

@@ -9,7 +9,7 @@ use sqlparser::ast::{
 
 use super::{
     Dialect, Reading, ReadingProblem, Relation,
-    functions::{CATALOG, CATALOG_FUNCTIONS, EPONYMOUS, is_pure},
+    functions::{CATALOG, EPONYMOUS, ROW_FUNCTIONS, is_pure},
     sqlite::{Effect, common_tables},
 };
 
@@ -20,7 +20,7 @@ pub(super) fn reads(
     effect: &Effect<'_>,
     default_schema: &str,
 ) -> Result<Reading, ReadingProblem> {
-    let mut walk = Walk { statement, inner, effect, scopes: Vec::new(), reads: BTreeSet::new() };
+    let mut walk = Walk { statement, inner, effect, scopes: Vec::new(), reads: BTreeSet::new(), called: Vec::new() };
     if let ControlFlow::Break(problem) = statement.visit(&mut walk) {
         return Err(problem);
     }
@@ -62,6 +62,8 @@ pub(super) struct Walk<'a> {
     effect: &'a Effect<'a>,
     scopes: Vec<Scope>,
     reads: BTreeSet<Relation>,
+    /// Names of functions that stand in FROM.
+    called: Vec<*const ObjectName>,
 }
 
 impl Walk<'_> {
@@ -96,8 +98,11 @@ impl Walk<'_> {
             TableFactor::Table { name, args: Some(_), .. } => {
                 // `schema.function(…)` does not choose the catalog that is asked.
                 let known = relation(name, &self.effect.default_schema)?;
-                if !CATALOG_FUNCTIONS.contains(&known.name()) {
+                if !ROW_FUNCTIONS.contains(&known.name()) {
                     return Err(ReadingProblem::Function(known.name().escape_debug().to_string()));
+                }
+                if !CATALOG.contains(&known.name()) {
+                    self.called.push(name);
                 }
                 Ok(())
             }
@@ -156,7 +161,8 @@ impl Visitor for Walk<'_> {
 
     fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<Self::Break> {
         let target = self.effect.targets.iter().any(|t| std::ptr::eq(*t, name));
-        if target || self.is_common_table(name) {
+        let called = self.called.iter().any(|known| std::ptr::eq(*known, name));
+        if target || called || self.is_common_table(name) {
             return ControlFlow::Continue(());
         }
         flow(self.read(name))

@@ -6,6 +6,7 @@
     reason = "shared by tests that each use a part, and fail by panicking"
 )]
 
+pub(crate) mod agree;
 pub(crate) mod changed;
 
 use cofferdam_grants::{Dialect, Reading};
