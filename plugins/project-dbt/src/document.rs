@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::codes;
 
-/// The generated file with dbt's manifest.
+/// The generated file with dbt's manifest, below the project's folder as all generated files.
 pub const MANIFEST_PATH: &str = "cofferdam/manifest.json";
 /// The generated file with one document per node, each in a range of its own.
 pub const NODES_PATH: &str = "cofferdam/nodes";
@@ -35,6 +35,8 @@ pub struct Document {
     pub node: Node,
     /// The node's own file as the release spells its path; empty where it has none (an operation).
     pub file: String,
+    /// The line of that file on which the node's code (or its entry) begins, from 1.
+    pub line: u32,
     /// What each `ref()` leads to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refs: Vec<Reference>,
@@ -308,6 +310,15 @@ impl Document {
     }
 }
 
+/// The path of a generated file in the release.
+///
+/// # Errors
+/// Where the folder of the project is not a text.
+pub fn generated(invocation: &Invocation, path: &str) -> Result<String, TaskFailure> {
+    let root: String = invocation.setting(ROOT_SETTING)?.unwrap_or_default();
+    Ok(if root.is_empty() { path.to_owned() } else { format!("{root}/{path}") })
+}
+
 /// The document in the range that a setting names.
 fn part<T: serde::de::DeserializeOwned>(
     files: &dyn Files,
@@ -315,7 +326,8 @@ fn part<T: serde::de::DeserializeOwned>(
     setting: &str,
 ) -> Result<T, TaskFailure> {
     let (offset, length): (u64, u64) = invocation.required_setting(setting)?;
-    let bytes = files.read_part(NODES_PATH, offset, length)?;
+    let path = generated(invocation, NODES_PATH)?;
+    let bytes = files.read_part(&path, offset, length)?;
     serde_json::from_slice(&bytes).map_err(|why| {
         let message = format!(
             "`{}`: what the release holds for it cannot be read ({why}); build the release again with the plugins it runs with",

@@ -7,6 +7,7 @@
 //! Fails: with [`cofferdam_sdk::Problem`]s or a [`cofferdam_sdk::TaskFailure`].
 //! Source: `docs/adr/0005-loader-and-task-are-two-components.md`; `README.md` beside this crate.
 
+pub mod arguments;
 pub mod builtin;
 pub mod calendar;
 pub mod check_sql;
@@ -17,7 +18,8 @@ pub mod document;
 pub mod jinja;
 pub mod names;
 pub mod problem;
-pub mod project_file;
+mod project;
+pub mod python;
 mod run;
 pub mod schema_file;
 pub mod seed;

@@ -48,6 +48,26 @@ pub fn shortened(name: &str, longest: usize) -> String {
     format!("{}_{number:016x}", &name[..longest - 17])
 }
 
+/// How long a task's id may be.
+const TASK_ID_MAX: usize = 200;
+
+/// The id of a node's task: the node's own, made of letters a task id may have and cut to its
+/// length where it has to be.
+#[must_use]
+pub fn task_id(unique_id: &str) -> String {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if unique_id.len() <= TASK_ID_MAX && unique_id.chars().all(good) {
+        return unique_id.to_owned();
+    }
+    let plain: String = unique_id.chars().map(|c| if good(c) { c } else { '_' }).collect();
+    // Another number than that of `shortened`: names that differ in other letters differ in it.
+    let number = unique_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let start = &plain[..plain.len().min(TASK_ID_MAX - 17)];
+    format!("{start}.{number:016x}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! In: the text of one file. Out: a [`Node`], every value with the line it began on.
 //! Never: expands more than [`NODES_MAX`] nodes or [`TEXT_BYTES_MAX`] of text, however many aliases
-//! the file holds; runs tags; accepts a key twice.
+//! the file holds; runs tags.
 //! Fails: with a [`YamlError`] that names the line.
 //! Source: YAML 1.2; plain words read as PyYAML reads them (`yes`, `on`, `~`), because projects in
 //! dbt's format were written against it.
@@ -110,6 +110,41 @@ impl Node {
         }
     }
 
+    /// The same without lines, texts rendered. `wanted` says by the keys above a text whether it is
+    /// one to render (places in lists count as no key), `render` renders it.
+    pub fn rendered(
+        &self,
+        wanted: &mut dyn FnMut(&[&str]) -> bool,
+        render: &mut dyn FnMut(&str, u32) -> Json,
+    ) -> Json {
+        let mut keys = Vec::new();
+        self.rendered_below(&mut keys, wanted, render)
+    }
+
+    fn rendered_below<'a>(
+        &'a self,
+        keys: &mut Vec<&'a str>,
+        wanted: &mut dyn FnMut(&[&str]) -> bool,
+        render: &mut dyn FnMut(&str, u32) -> Json,
+    ) -> Json {
+        match &self.kind {
+            Kind::Scalar(Json::String(text)) if text.contains('{') && wanted(keys) => render(text, self.line),
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => {
+                Json::Array(items.iter().map(|item| item.rendered_below(keys, wanted, render)).collect())
+            }
+            Kind::Map(entries) => {
+                let mut map = Map::new();
+                for (key, node) in entries {
+                    keys.push(&key.text);
+                    map.insert(key.text.clone(), node.rendered_below(keys, wanted, render));
+                    keys.pop();
+                }
+                Json::Object(map)
+            }
+        }
+    }
+
     /// What it would take to copy: nodes, and bytes of text.
     fn weight(&self) -> (usize, usize) {
         match &self.kind {
@@ -126,11 +161,39 @@ impl Node {
     }
 }
 
-/// Reads a file. An empty one is null.
+/// A key that stands twice in a map; the last one holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Double {
+    /// The line of the later one.
+    pub line: u32,
+    /// The key.
+    pub key: String,
+}
+
+impl Double {
+    /// What to say of it.
+    #[must_use]
+    pub fn note(&self, path: &str) -> String {
+        format!(
+            "{path}:{}: the key `{}` stands here for the second time; this one holds",
+            self.line, self.key
+        )
+    }
+}
+
+/// Reads a file. An empty one is null. Of keys that stand twice the last one holds.
 ///
 /// # Errors
 /// Where it is not YAML, holds more than one document, or would grow past the limits.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
+    parse_with(text, &mut Vec::new())
+}
+
+/// As [`parse`], and says which keys stand twice.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(text: &str, doubles: &mut Vec<Double>) -> Result<Node, YamlError> {
     let mut options = Options::default();
     options.flow_nesting_limit = DEPTH_MAX;
     options.block_nesting_limit = DEPTH_MAX;
@@ -140,8 +203,11 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
         anchors: HashMap::new(),
         nodes: 0,
         bytes: 0,
+        doubles: Vec::new(),
     };
-    composer.stream()
+    let tree = composer.stream();
+    doubles.append(&mut composer.doubles);
+    tree
 }
 
 /// Builds the tree from the parser's events, and keeps the budget.
@@ -150,6 +216,7 @@ struct Composer<'a> {
     anchors: HashMap<usize, Node>,
     nodes: usize,
     bytes: usize,
+    doubles: Vec<Double>,
 }
 
 impl<'a> Composer<'a> {
@@ -230,6 +297,7 @@ impl<'a> Composer<'a> {
     fn map(&mut self) -> Result<Kind, YamlError> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         let mut merged: Vec<(Key, Node)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         loop {
             let (text, line) = match self.next()? {
                 (Event::MappingEnd, _) => break,
@@ -241,14 +309,16 @@ impl<'a> Composer<'a> {
             let value = self.node(event, value_line)?;
             if text == "<<" {
                 merge(&mut merged, value, line)?;
-            } else if entries.iter().any(|(key, _)| key.text == text) {
-                return Err(error(line, format!("the key `{text}` stands here for the second time")));
+            } else if let Some(at) = places.get(&text) {
+                entries[*at].1 = value;
+                self.doubles.push(Double { line, key: text });
             } else {
+                places.insert(text.clone(), entries.len());
                 entries.push((Key { line, text }, value));
             }
         }
         for (key, value) in merged {
-            if !entries.iter().any(|(known, _)| known.text == key.text) {
+            if !places.contains_key(&key.text) {
                 entries.push((key, value));
             }
         }
@@ -301,19 +371,46 @@ pub fn plain_scalar(text: &str) -> Json {
         _ => {}
     }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let numeric = digits.starts_with(|c: char| c.is_ascii_digit())
-        && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '-' | '+'));
     // `007` is a code, not a number.
     let leading_zero = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
-    if numeric && !leading_zero {
-        if let Ok(whole) = text.parse::<i64>() {
-            return Json::Number(whole.into());
-        }
-        if let Some(number) = text.parse::<f64>().ok().and_then(Number::from_f64) {
-            return Json::Number(number);
-        }
+    let whole = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_digit())
+            && text.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+    };
+    if whole(digits) && !leading_zero {
+        return whole_number(&text.replace('_', ""));
+    }
+    // PyYAML wants a point in a number, and a sign in its exponent: `1e5` is text.
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "+0"));
+    let signed = exponent
+        .strip_prefix(['+', '-'])
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
+    let point = mantissa.split_once('.').is_some_and(|(before, after)| {
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+        digits(before) && digits(after) && mantissa.len() > 1
+    });
+    if point
+        && signed
+        && !leading_zero
+        && let Some(number) = text.replace('_', "").parse::<f64>().ok().and_then(Number::from_f64)
+    {
+        return Json::Number(number);
     }
     Json::String(text.to_owned())
+}
+
+/// A whole number; one with more digits than fit is taken as a number with a point.
+fn whole_number(text: &str) -> Json {
+    if let Ok(number) = text.parse::<i64>() {
+        return Json::Number(number.into());
+    }
+    if let Ok(number) = text.trim_start_matches('+').parse::<u64>() {
+        return Json::Number(number.into());
+    }
+    text.parse::<f64>()
+        .ok()
+        .and_then(Number::from_f64)
+        .map_or_else(|| Json::String(text.to_owned()), Json::Number)
 }
 
 fn line_of(line: usize) -> u32 {
@@ -380,8 +477,15 @@ mod tests {
     }
 
     #[test]
-    fn a_double_key_a_broken_line_and_a_second_document_are_refused() {
-        assert_eq!(parse("a: 1\nb: 2\na: 3\n").unwrap_err().line, 3);
+    fn of_a_double_key_the_last_one_holds_and_it_is_said() {
+        let mut doubles = Vec::new();
+        let tree = parse_with("a: 1\nb: 2\na: 3\n", &mut doubles).unwrap();
+        assert_eq!(tree.to_json(), serde_json::json!({"a": 3, "b": 2}));
+        assert_eq!(doubles, [Double { line: 3, key: "a".into() }]);
+    }
+
+    #[test]
+    fn a_broken_line_and_a_second_document_are_refused() {
         assert_eq!(parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err().line, 3);
         assert_eq!(parse("a: 1\n---\nb: 2\n").unwrap_err().line, 3);
         assert!(parse("a: &a [*a]\n").is_err());

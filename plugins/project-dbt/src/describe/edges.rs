@@ -1,108 +1,276 @@
-//! What must have succeeded before a node, and circles that would never begin.
+//! What each task waits for, and the refusal of circles.
 //!
-//! In: the [`Graph`]. Out: the `needs` of each node; a problem for each circle.
-//! Never: lets a test wait for what waits for the test.
-//! Fails: by adding problems.
-//! Source: `dbt build`: a model waits for the models it reads and for their tests, so that nothing
-//! is built on data that failed its checks.
+//! In: the resolved items. Out: for each item, the ids it needs.
+//! Never: lets anything wait for a warning test, a source or an analysis.
+//! Fails: by adding a problem per circle.
+//! Source: `dbt build`, where a model waits for what it reads, for their tests and for its own unit
+//! tests, so that nothing is built on data that failed its checks; on-run hooks come before and
+//! behind everything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Build;
-use super::resolve::{Graph, Node};
+use super::nodes::Item;
+use crate::project::config::Kind;
 
-/// Models and seeds with everything upstream of them, sources among it.
-type Ancestors<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+/// A set of small numbers.
+#[derive(Clone, Default, PartialEq)]
+struct Bits(Vec<u64>);
 
-/// The `needs` of each node, in the order of the graph.
-///
-/// A test needs what it looks at. A model needs what it reads, and every test (of severity `error`)
-/// whose tested nodes all lie upstream of it, unless something it reads waits for that test already.
-/// A test that also looks at something downstream (a relationship, say) holds back only what lies
-/// downstream of both.
-pub(super) fn needs(graph: &Graph) -> Vec<Vec<String>> {
-    let ancestors = ancestors(graph);
-    let none = BTreeSet::new();
-    let blocking: Vec<(&str, BTreeSet<&str>)> = graph
-        .nodes
-        .iter()
-        .filter(|node| node.is_test() && node.blocks())
-        .map(|test| (test.id.as_str(), upstream(test)))
-        .filter(|(_, tested)| !tested.is_empty())
-        .collect();
-    let needs_of = |node: &Node| {
-        let mut needs: BTreeSet<String> = node.depends.clone();
-        if !node.is_test() {
-            let mine = ancestors.get(node.id.as_str()).unwrap_or(&none);
-            for (test, tested) in &blocking {
-                let waited_for =
-                    |id: &String| ancestors.get(id.as_str()).is_some_and(|theirs| tested.is_subset(theirs));
-                if tested.is_subset(mine) && !node.depends.iter().any(waited_for) {
-                    needs.insert((*test).to_owned());
-                }
-            }
-        }
-        needs.into_iter().collect()
-    };
-    graph.nodes.iter().map(needs_of).collect()
-}
+impl Bits {
+    fn new(count: usize) -> Self {
+        Self(vec![0; count.div_ceil(64)])
+    }
 
-/// What a node reads or tests: ids, and tables of sources.
-fn upstream(node: &Node) -> BTreeSet<&str> {
-    node.depends.iter().chain(&node.sources).map(String::as_str).collect()
-}
+    fn add(&mut self, at: usize) {
+        self.0[at / 64] |= 1 << (at % 64);
+    }
 
-fn ancestors(graph: &Graph) -> Ancestors<'_> {
-    let mut done: Ancestors<'_> = BTreeMap::new();
-    let mut waiting: Vec<&Node> = graph.nodes.iter().filter(|node| !node.is_test()).collect();
-    loop {
-        let before = waiting.len();
-        waiting.retain(|node| {
-            let known = |id: &&String| !done.contains_key(id.as_str());
-            if node.depends.iter().any(|id| known(&id)) {
-                return true;
-            }
-            let mut all = upstream(node);
-            for id in &node.depends {
-                all.extend(done[id.as_str()].iter().copied());
-            }
-            done.insert(&node.id, all);
-            false
-        });
-        if waiting.len() == before {
-            return done;
-        }
+    fn unite(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(mine, other)| *mine |= other);
+    }
+
+    fn holds_all(&self, list: &[usize]) -> bool {
+        list.iter().all(|at| self.0[at / 64] & (1 << (at % 64)) != 0)
     }
 }
 
-/// Adds a problem for each circle of models.
-pub(super) fn refuse_cycles(build: &mut Build<'_>, graph: &Graph) {
-    let mut edges: BTreeMap<&str, BTreeSet<&str>> = graph
-        .nodes
-        .iter()
-        .filter(|node| !node.is_test())
-        .map(|node| (node.id.as_str(), node.depends.iter().map(String::as_str).collect()))
-        .collect();
-    while let Some(circle) = circle(&mut edges) {
-        let path =
-            graph.nodes.iter().find(|node| node.id == circle[0]).map_or("", |node| &node.settings.path);
-        let mut names: Vec<&str> = circle.iter().map(|id| id.rsplit('.').next().unwrap_or(id)).collect();
-        names.push(names[0]);
-        let why = format!("the models read one another in a circle: {}", names.join(" reads "));
-        build.problems.add(path, 0, why);
-        edges.retain(|id, _| !circle.contains(&(*id).to_owned()));
+impl Item {
+    /// Whether it builds something that others read.
+    fn builds(&self) -> bool {
+        matches!(self.kind, Kind::Model | Kind::Seed | Kind::Snapshot)
+    }
+
+    /// Whether its failure keeps what stands on the tested nodes from running.
+    fn blocks(&self) -> bool {
+        self.kind == Kind::Test
+            && self.setting_text("severity").is_none_or(|severity| !severity.eq_ignore_ascii_case("warn"))
+    }
+
+    /// Whether it is a task of its own.
+    pub(super) fn is_task(&self) -> bool {
+        self.enabled
+            && match self.kind {
+                Kind::Exposure => false,
+                Kind::Source => self.has_freshness(),
+                _ => true,
+            }
+    }
+
+    /// Whether a source says how fresh it should be.
+    fn has_freshness(&self) -> bool {
+        let expected = |key: &str| {
+            let time = &self.node["freshness"][key];
+            time["count"].is_number() && time["period"].is_string()
+        };
+        let told = |key: &str| self.node.get(key).is_some_and(|value| !value.is_null());
+        (expected("warn_after") || expected("error_after"))
+            && (told("loaded_at_field") || told("loaded_at_query"))
+    }
+}
+
+impl Build<'_> {
+    /// What each item needs, by position.
+    pub(super) fn needs(&self) -> Vec<BTreeSet<String>> {
+        let places: HashMap<&str, usize> = self
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.enabled)
+            .map(|(at, item)| (item.id.as_str(), at))
+            .collect();
+        let reads: Vec<Vec<usize>> = self
+            .items
+            .iter()
+            .map(|item| {
+                item.depends
+                    .iter()
+                    .chain(&item.depends_more)
+                    .filter_map(|id| places.get(id.as_str()).copied())
+                    .collect()
+            })
+            .collect();
+        let upstream = self.upstream(&reads);
+        let mut needs: Vec<BTreeSet<String>> = vec![BTreeSet::new(); self.items.len()];
+        for (at, item) in self.items.iter().enumerate().filter(|(_, item)| item.enabled) {
+            let mut direct = Vec::new();
+            let from = if item.kind == Kind::UnitTest {
+                // A unit test runs before its model, but looks at what the model reads.
+                reads[at].iter().flat_map(|model| reads[*model].clone()).collect()
+            } else {
+                reads[at].clone()
+            };
+            self.built_before(&from, &reads, &mut direct, 0);
+            needs[at].extend(direct.iter().map(|to| self.items[*to].id.clone()));
+        }
+        self.wait_for_tests(&reads, &upstream, &mut needs);
+        self.wait_for_hooks(&mut needs);
+        needs
+    }
+
+    /// The tasks behind what is read: ephemeral models stand for what they read.
+    fn built_before(&self, from: &[usize], reads: &[Vec<usize>], into: &mut Vec<usize>, depth: usize) {
+        for &to in from {
+            let item = &self.items[to];
+            if item.is_ephemeral() && depth < 200 {
+                self.built_before(&reads[to], reads, into, depth + 1);
+            } else if item.builds() && !item.is_ephemeral() && !into.contains(&to) {
+                into.push(to);
+            }
+        }
+    }
+
+    /// Everything above each node that builds something, sources among it.
+    fn upstream(&self, reads: &[Vec<usize>]) -> Vec<Option<Bits>> {
+        let count = self.items.len();
+        let mut done: Vec<Option<Bits>> = vec![None; count];
+        let mut open: Vec<usize> =
+            (0..count).filter(|at| self.items[*at].enabled && self.items[*at].builds()).collect();
+        loop {
+            let before = open.len();
+            open.retain(|&at| {
+                let ready = reads[at].iter().all(|to| !self.items[*to].builds() || done[*to].is_some());
+                if !ready {
+                    return true;
+                }
+                let mut bits = Bits::new(count);
+                for &to in &reads[at] {
+                    bits.add(to);
+                    if let Some(above) = &done[to] {
+                        bits.unite(above);
+                    }
+                }
+                done[at] = Some(bits);
+                false
+            });
+            if open.is_empty() || open.len() == before {
+                return done;
+            }
+        }
+    }
+
+    /// A node waits for every test (of severity `error`) whose tested nodes all lie above it, unless
+    /// something it reads waits for that test already. A test that also looks at something below (a
+    /// relationship, say) holds back only what lies below both.
+    fn wait_for_tests(
+        &self,
+        reads: &[Vec<usize>],
+        upstream: &[Option<Bits>],
+        needs: &mut [BTreeSet<String>],
+    ) {
+        let mut tests: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (at, item) in self.items.iter().enumerate().filter(|(_, item)| item.enabled) {
+            if item.blocks() {
+                for &to in &reads[at] {
+                    tests.entry(to).or_default().push(at);
+                }
+            }
+            if item.kind == Kind::UnitTest {
+                for &model in &reads[at] {
+                    needs[model].insert(item.id.clone());
+                }
+            }
+        }
+        for (at, _) in self.items.iter().enumerate().filter(|(_, item)| item.enabled && item.builds()) {
+            let Some(mine) = &upstream[at] else { continue };
+            for test in tests_above(mine, &tests) {
+                let waited =
+                    |to: &usize| upstream[*to].as_ref().is_some_and(|theirs| theirs.holds_all(&reads[test]));
+                if mine.holds_all(&reads[test]) && !reads[at].iter().any(waited) {
+                    needs[at].insert(self.items[test].id.clone());
+                }
+            }
+        }
+    }
+
+    /// On-run hooks come before and behind everything, in their order.
+    fn wait_for_hooks(&self, needs: &mut [BTreeSet<String>]) {
+        let hooks = |tag: &str| -> Vec<usize> {
+            let of = |item: &Item| {
+                item.kind == Kind::Operation
+                    && item.enabled
+                    && super::nodes::strings(item.node.get("tags")).iter().any(|one| one == tag)
+            };
+            self.items.iter().enumerate().filter(|(_, item)| of(item)).map(|(at, _)| at).collect()
+        };
+        let (start, end) = (hooks("on-run-start"), hooks("on-run-end"));
+        for list in [&start, &end] {
+            for pair in list.windows(2) {
+                needs[pair[1]].insert(self.items[pair[0]].id.clone());
+            }
+        }
+        let tasks: Vec<usize> = (0..self.items.len())
+            .filter(|at| self.items[*at].is_task() && self.items[*at].kind != Kind::Operation)
+            .collect();
+        if let Some(last) = start.last() {
+            // Each of them: a run may be made of any part of the tasks.
+            for &at in &tasks {
+                needs[at].insert(self.items[*last].id.clone());
+            }
+        }
+        if let Some(first) = end.first() {
+            let needed: BTreeSet<&String> = tasks.iter().flat_map(|at| &needs[*at]).collect();
+            let leaves: Vec<String> = tasks
+                .iter()
+                .map(|at| &self.items[*at].id)
+                .filter(|id| !needed.contains(id))
+                .cloned()
+                .collect();
+            needs[*first].extend(leaves);
+        }
+    }
+
+    /// Adds a problem for each circle.
+    pub(super) fn refuse_circles(&mut self) {
+        let mut edges: BTreeMap<&str, BTreeSet<&str>> = self
+            .items
+            .iter()
+            .filter(|item| item.enabled && item.builds())
+            .map(|item| {
+                let all = item.depends.iter().chain(&item.depends_more).map(String::as_str);
+                // A model that reads itself where it is built upon what is there uses `this`.
+                (item.id.as_str(), all.collect())
+            })
+            .collect();
+        let mut found = Vec::new();
+        while let Some(circle) = circle(&mut edges) {
+            let path =
+                self.items.iter().find(|item| item.id == circle[0]).map_or("", |item| item.path.as_str());
+            let mut names: Vec<&str> = circle.iter().map(|id| id.rsplit('.').next().unwrap_or(id)).collect();
+            names.push(names[0]);
+            found.push((
+                path.to_owned(),
+                format!("the models read one another in a circle: {}", names.join(" reads ")),
+            ));
+            edges.retain(|id, _| !circle.contains(&(*id).to_owned()));
+        }
+        for (path, why) in found {
+            self.problems.add(&path, 0, why);
+        }
     }
 }
 
 /// One circle among the edges, its smallest id first; none where there is none. Takes away what
 /// belongs to no circle.
 fn circle(edges: &mut BTreeMap<&str, BTreeSet<&str>>) -> Option<Vec<String>> {
-    loop {
-        let present: BTreeSet<&str> = edges.keys().copied().collect();
-        let before = edges.len();
-        edges.retain(|_, reads| reads.iter().any(|id| present.contains(id)));
-        if edges.len() == before {
-            break;
+    let mut waits: HashMap<&str, usize> = HashMap::new();
+    let mut read_by: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (id, reads) in edges.iter() {
+        let inside: Vec<&str> = reads.iter().copied().filter(|to| edges.contains_key(to)).collect();
+        waits.insert(id, inside.len());
+        for to in inside {
+            read_by.entry(to).or_default().push(id);
+        }
+    }
+    let mut free: Vec<&str> = waits.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
+    while let Some(id) = free.pop() {
+        edges.remove(id);
+        for reader in read_by.get(id).into_iter().flatten() {
+            let count = waits.entry(reader).or_default();
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                free.push(reader);
+            }
         }
     }
     // Each node left reads another that is left: walking on must come back to where it has been.
@@ -119,4 +287,18 @@ fn circle(edges: &mut BTreeMap<&str, BTreeSet<&str>>) -> Option<Vec<String>> {
         }
         walk.push(next);
     }
+}
+
+/// Tests of anything in a set of nodes.
+fn tests_above(above: &Bits, tests: &HashMap<usize, Vec<usize>>) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    for (word, bits) in above.0.iter().enumerate() {
+        let mut left = *bits;
+        while left != 0 {
+            let to = word * 64 + left.trailing_zeros() as usize;
+            left &= left - 1;
+            found.extend(tests.get(&to).into_iter().flatten().copied());
+        }
+    }
+    found
 }

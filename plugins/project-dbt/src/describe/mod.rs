@@ -1,168 +1,169 @@
-//! Reads a project and names its tasks.
+//! Reads a project, resolves it, and names its tasks.
 //!
-//! In: the project's files, the gateway, variables of the build.
-//! Out: one task per model, seed and test, with what it needs and what it asks for; or every
-//! problem of every file, at once.
+//! In: the project's files, the gateway, target, variables and allow-list of the build.
+//! Out: one task per node with what it needs and what it asks for, dbt's manifest, and what each
+//! attempt reads of its node; or every problem of every file, at once.
 //! Never: opens a warehouse; renders with `execute` set; stops at the first problem.
 //! Fails: with the list of problems.
-//! Source: `wit/task/task.wit`; `docs/adr/0005-loader-and-task-are-two-components.md`.
+//! Source: `wit/task/task.wit`; `docs/adr/0005-loader-and-task-are-two-components.md`; dbt's
+//! manifest v12.
 
-mod draft;
+mod collect;
+mod documents;
 mod edges;
-mod inventory;
+mod exposures;
+mod generic;
+mod macros;
+mod manifest;
+mod naming;
+mod nodes;
+mod patches;
+mod requests;
 mod resolve;
-mod tests_of;
+mod seeds;
+mod settings;
+mod snapshots;
+mod sources;
+mod test_names;
+mod unit_tests;
+mod world;
 
-use cofferdam_sdk::{Description, Level, Problem, ProjectConfig, ProjectContext, SqlRequest, TaskSpec};
-use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use crate::config::Severity;
-use crate::jinja::{Macros, OVERRIDES};
+use cofferdam_sdk::{Description, Generated, Level, Problem, ProjectConfig, ProjectContext};
+use serde_json::Value as Json;
+
+use crate::document::{MANIFEST_PATH, NODES_PATH};
+use crate::jinja::{Engine, Library, to_json};
 use crate::problem::Problems;
-use crate::project_file::{self, ProjectFile};
-use crate::settings::{self, Work};
-use draft::Drafts;
-use inventory::Inventory;
-use resolve::{Graph, Node};
+use crate::project::Package;
+use crate::project::file::Notes;
+use crate::project::inventory::{Role, SourceFile};
+use crate::project::properties::Entry;
+use naming::Generators;
+use nodes::Item;
+use world::{Around, Describing};
+
+/// How many warnings are logged.
+const NOTES_MAX: usize = 200;
 
 /// What the steps of one description share.
 pub(crate) struct Build<'a> {
     cx: &'a ProjectContext<'a>,
-    project: ProjectFile,
-    vars: Map<String, Json>,
-    macros: Macros,
+    gateway: String,
+    root: String,
+    packages: Vec<Package>,
+    around: Around,
+    engine: Engine,
+    generators: Generators,
+    files: Vec<SourceFile>,
     problems: Problems,
+    notes: Notes,
+    /// Every node, enabled or not.
+    items: Vec<Item>,
+    /// Entries of properties files.
+    entries: Vec<Entry>,
+    /// Groups of the manifest, by id.
+    groups: BTreeMap<String, Json>,
+    /// Positions of models, seeds and snapshots by name.
+    by_name: HashMap<String, Vec<usize>>,
+    /// Positions of tables by source and name.
+    sources_by_name: HashMap<(String, String), Vec<usize>>,
+    /// Positions of enabled items by id.
+    places: HashMap<String, usize>,
+    /// Files of docs blocks, by package and name: the path in its folder and in its package.
+    doc_files: BTreeMap<(String, String), (String, String)>,
+    /// Words that the project's macros name.
+    macro_words: HashMap<(String, String), documents::MacroWords>,
+    /// Rows of fixtures by package and name.
+    fixtures: BTreeMap<(usize, String), (SourceFile, String)>,
 }
 
-/// The tasks of a project.
+/// The tasks of a project, and the files they need.
 ///
 /// # Errors
 /// With everything that is wrong with it.
 pub(crate) fn describe(cx: &ProjectContext<'_>, config: &ProjectConfig) -> Result<Description, Vec<Problem>> {
-    let mut problems = Problems::default();
-    let root = config.root.trim_matches('/');
-    let vars = given_vars(config, &mut problems);
-    let path = if root.is_empty() { "dbt_project.yml".to_owned() } else { format!("{root}/dbt_project.yml") };
-    let text = match cx.files.read_text(&path) {
-        Ok(text) => text,
-        Err(why) => {
-            problems.add(
-                &path,
-                0,
-                format!("a project in dbt's format has this file at its root: {}", why.detail().message),
-            );
-            return Err(problems.into_list());
-        }
-    };
-    let Some(project) = project_file::read(&path, &text, &vars, &mut problems) else {
-        return Err(problems.into_list());
-    };
-    let mut all = project.vars.clone();
-    all.extend(vars);
-    let mut build = Build { cx, project, vars: all, macros: Macros::default(), problems };
-    let inventory = Inventory::read(&mut build, root);
-    build.add_macros(&inventory);
-    let drafts = Drafts::read(&mut build, &inventory);
-    let graph = Graph::resolve(&mut build, drafts);
-    let tasks = build.tasks(&graph, &config.gateway);
-    if build.problems.is_empty() {
-        Ok(Description { tasks, files: Vec::new() })
-    } else {
-        Err(build.problems.into_list())
-    }
-}
-
-/// The variables that the operator of the build gives.
-fn given_vars(config: &ProjectConfig, problems: &mut Problems) -> Map<String, Json> {
-    let mut vars = Map::new();
-    for argument in &config.vars {
-        match serde_json::from_str(&argument.json) {
-            Ok(value) => {
-                vars.insert(argument.name.clone(), value);
-            }
-            Err(why) => problems.add(
-                "",
-                0,
-                format!("the variable `{}` given to the build is not JSON: {why}", argument.name),
-            ),
-        }
-    }
-    vars
+    let mut build = settings::begin(cx, config)?;
+    build.read_macros();
+    build.read_docs();
+    build.read_properties();
+    build.read_nodes();
+    build.read_sources();
+    build.index_names();
+    build.add_generic_tests();
+    build.add_exposures();
+    build.add_groups();
+    build.add_unit_tests();
+    build.resolve();
+    build.finish()
 }
 
 impl Build<'_> {
-    fn warn(&self, message: &str) {
-        self.cx.telemetry.log(Level::Warn, message);
+    /// Files in a role, the root project's first.
+    fn files_of(&self, role: Role) -> Vec<SourceFile> {
+        self.files.iter().filter(|file| file.role == role).cloned().collect()
     }
 
-    fn add_macros(&mut self, inventory: &Inventory) {
-        for file in &inventory.macros {
-            for (line, name, other) in self.macros.add(&file.path, &file.text) {
-                self.problems.add(&file.path, line, format!("the macro `{name}` stands in {other} already"));
-            }
+    /// The text of a file, without a byte order mark; none with the problem on the list.
+    fn text_of(&mut self, file: &SourceFile) -> Option<String> {
+        if file.size > settings::TEXT_BYTES_MAX {
+            let why = format!("the file is larger than {} MiB", settings::TEXT_BYTES_MAX >> 20);
+            self.problems.add(&file.path, 0, why);
+            return None;
         }
-        for name in OVERRIDES {
-            if let Some((path, line)) = self.macros.place(name) {
-                let why = if name.starts_with("generate_") {
-                    format!("`{name}` cannot be replaced; schemas and aliases are used as they are written")
-                } else {
-                    format!("`{name}` is a function of dbt's Jinja; give the macro another name")
-                };
-                self.problems.add(path, line, why);
+        match self.cx.files.read_text(&file.path) {
+            Ok(text) => Some(match text.strip_prefix('\u{feff}') {
+                Some(text) => text.to_owned(),
+                None => text,
+            }),
+            Err(why) => {
+                self.problems.add(&file.path, 0, why.detail().message.clone());
+                None
             }
-        }
-        for why in self.macros.check() {
-            self.problems.add(&why.path, why.line, why.message);
         }
     }
 
-    fn tasks(&mut self, graph: &Graph, gateway: &str) -> Vec<TaskSpec> {
-        let needs = edges::needs(graph);
-        let mut tasks = Vec::with_capacity(graph.nodes.len());
-        for (node, needs) in graph.nodes.iter().zip(needs) {
-            match settings::write(&node.settings, &node.references, &self.vars) {
-                Ok(settings) => tasks.push(TaskSpec {
-                    id: node.id.clone(),
-                    entry: node.entry().to_owned(),
-                    needs,
-                    path: node.settings.path.clone(),
-                    tags: node.settings.config.tags.clone(),
-                    settings,
-                    sql: vec![request(node, gateway)],
-                }),
-                Err(why) => self.problems.add(&node.settings.path, node.settings.line, why),
-            }
+    /// A value of a properties file of a package, its Jinja rendered.
+    fn value(&self, package: usize, path: &str, text: &str) -> Result<Json, String> {
+        let world = Describing::values(&self.around);
+        let name = self.packages[package].name();
+        let value = self.engine.native(name, path, text, &world).map_err(|why| why.message.clone())?;
+        to_json(&value)
+    }
+
+    /// The release, or what is wrong.
+    fn finish(mut self) -> Result<Description, Vec<Problem>> {
+        self.places = self
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.enabled)
+            .map(|(at, item)| (item.id.clone(), at))
+            .collect();
+        let needs = self.needs();
+        let (tasks, nodes) = self.tasks(&needs);
+        for line in self.notes.0.iter().take(NOTES_MAX) {
+            self.cx.telemetry.log(Level::Warn, line);
         }
-        tasks
+        if self.notes.0.len() > NOTES_MAX {
+            let more = self.notes.0.len() - NOTES_MAX;
+            self.cx.telemetry.log(Level::Warn, &format!("and {more} more warnings"));
+        }
+        if !self.problems.is_empty() {
+            return Err(self.problems.into_list());
+        }
+        let manifest = self.manifest();
+        let files = vec![
+            Generated { path: MANIFEST_PATH.to_owned(), content: manifest },
+            Generated { path: NODES_PATH.to_owned(), content: nodes },
+        ];
+        Ok(Description { tasks, files })
     }
 }
 
-impl Node {
-    /// What the task plugin is to do.
-    fn entry(&self) -> &'static str {
-        match self.settings.work {
-            Work::Model { .. } => "model",
-            Work::Seed { .. } => "seed",
-            Work::SingularTest | Work::GenericTest { .. } => "test",
-        }
-    }
-
-    /// Whether its failure keeps what stands on the tested nodes from running.
-    fn blocks(&self) -> bool {
-        self.settings.config.severity.unwrap_or(Severity::Error) == Severity::Error
-    }
-}
-
-/// What a node asks for: the relations it names, and, where it builds one, its whole schema,
-/// because a new table is filled beside the old one before it takes its place.
-fn request(node: &Node, gateway: &str) -> SqlRequest {
-    let mut reads: Vec<String> = node.reads.iter().map(settings::RelationName::dotted).collect();
-    let (mode, writes) = match &node.settings.work {
-        Work::Model { relation } | Work::Seed { relation } => ("write", vec![format!("{}.*", relation.0)]),
-        Work::SingularTest | Work::GenericTest { .. } => ("read", Vec::new()),
-    };
-    reads.extend(writes.iter().cloned());
-    reads.sort();
-    reads.dedup();
-    SqlRequest { gateway: gateway.to_owned(), mode: mode.to_owned(), reads, writes }
+/// An engine without macros, for values of project files.
+fn plain_engine(root: &str, adapter: &str) -> Engine {
+    Engine::new(Arc::new(Library::new(root, adapter)))
 }

@@ -1,245 +1,430 @@
-//! The graph: every name led to its node, every generic test made a node of its own.
+//! Leads every name to its node: references, sources, groups, access.
 //!
-//! In: [`Drafts`]. Out: [`Graph`].
-//! Never: guesses; a name that leads nowhere, or to two places, is a problem with its line.
-//! Fails: by adding problems; the graph then lacks what they are about.
-//! Source: dbt's ids and the way it resolves `ref` and `source`.
+//! In: items with the names they ask for. Out: the same with the ids they stand on.
+//! Never: guesses; a name that leads nowhere is a problem with its line, or switches a test off.
+//! Fails: by adding problems: names that lead nowhere, to something disabled or private, two nodes
+//! of one name or of one relation, models that read one another in a circle.
+//! Source: the way dbt resolves `ref` and `source`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
-use super::draft::{Draft, Drafts, line_with};
-use super::{Build, edges, tests_of};
-use crate::config::Config;
+use serde_json::{Value as Json, json};
+
+use super::Build;
+use super::nodes::Item;
+use super::world::RefAsked;
 use crate::problem::did_you_mean;
-use crate::settings::{NodeSettings, References, RelationName, Work};
+use crate::project::config::Kind;
+use crate::python;
 
-/// The nodes of a project, each with what it depends on.
-pub(super) struct Graph {
-    pub(super) nodes: Vec<Node>,
+/// What a name leads to.
+enum Led {
+    /// To this item.
+    To(usize),
+    /// To something that is switched off.
+    Disabled(usize),
+    /// Nowhere.
+    Nowhere,
 }
 
-/// One node.
-pub(super) struct Node {
-    pub(super) id: String,
-    pub(super) settings: NodeSettings,
-    pub(super) references: References,
-    /// Ids of the models and seeds it reads or tests.
-    pub(super) depends: BTreeSet<String>,
-    /// Tables of sources it reads or tests: `source.table`.
-    pub(super) sources: BTreeSet<String>,
-    /// Relations it reads.
-    pub(super) reads: BTreeSet<RelationName>,
-}
-
-impl Node {
-    /// Whether it checks others.
-    pub(super) fn is_test(&self) -> bool {
-        matches!(self.settings.work, Work::SingularTest | Work::GenericTest { .. })
-    }
-}
-
-/// What a name of `ref` leads to.
-pub(super) struct Target {
-    pub(super) id: String,
-    pub(super) path: String,
-    pub(super) relation: RelationName,
-    pub(super) tags: Vec<String>,
-    pub(super) enabled: bool,
-}
-
-/// Where names lead in this project.
-pub(super) struct Index {
-    pub(super) refs: BTreeMap<String, Target>,
-    pub(super) sources: BTreeMap<(String, String), SourceTarget>,
-}
-
-/// What a name of `source` leads to.
-pub(super) struct SourceTarget {
-    pub(super) path: String,
-    pub(super) relation: RelationName,
-}
-
-impl Graph {
-    /// Leads every name to its node.
-    pub(super) fn resolve(build: &mut Build<'_>, drafts: Drafts) -> Self {
-        let index = Index::of(build, &drafts);
-        let mut graph = Self { nodes: Vec::new() };
-        let project = build.project.name.clone();
-        for (kind, list) in [("seed", &drafts.seeds), ("model", &drafts.models), ("test", &drafts.tests)] {
-            for draft in list.iter().filter(|draft| draft.enabled && draft.sound) {
-                let id = format!("{kind}.{project}.{}", draft.name);
-                let relation = draft.relation.clone();
-                let work = match kind {
-                    "seed" => Work::Seed { relation },
-                    "model" => Work::Model { relation },
-                    _ => Work::SingularTest,
-                };
-                let node = node(build, &index, draft, id, work);
-                graph.nodes.push(node);
+impl Build<'_> {
+    /// Positions of items by their name.
+    pub(super) fn index_names(&mut self) {
+        self.by_name.clear();
+        for (at, item) in self.items.iter().enumerate() {
+            if matches!(item.kind, Kind::Model | Kind::Seed | Kind::Snapshot) {
+                self.by_name.entry(item.name().to_owned()).or_default().push(at);
             }
         }
-        tests_of::add(build, &index, &drafts, &mut graph);
-        graph.refuse_doubles(build);
-        edges::refuse_cycles(build, &graph);
-        graph.nodes.sort_by(|a, b| a.id.cmp(&b.id));
-        graph
+        self.sources_by_name.clear();
+        for (at, item) in self.items.iter().enumerate().filter(|(_, item)| item.kind == Kind::Source) {
+            let key = (item.text("source_name").to_owned(), item.name().to_owned());
+            self.sources_by_name.entry(key).or_default().push(at);
+        }
     }
 
-    /// Ids and relations belong to one node each.
-    fn refuse_doubles(&mut self, build: &mut Build<'_>) {
-        let mut relations: BTreeMap<RelationName, String> = BTreeMap::new();
-        for node in &self.nodes {
-            if let Work::Model { relation } | Work::Seed { relation } = &node.settings.work {
-                let key = RelationName(relation.0.to_ascii_lowercase(), relation.1.to_ascii_lowercase());
-                if let Some(other) = relations.insert(key, node.id.clone())
-                    && other != node.id
-                {
-                    let why = format!(
-                        "`{}` is the relation of {other} already; give one of them an `alias`",
-                        relation.dotted()
+    /// Leads every name of every item.
+    pub(super) fn resolve(&mut self) {
+        self.index_names();
+        self.refuse_doubles();
+        for at in 0..self.items.len() {
+            if self.items[at].enabled {
+                self.resolve_item(at);
+            }
+        }
+        self.check_groups();
+        self.refuse_circles();
+        self.primary_keys();
+    }
+
+    fn resolve_item(&mut self, at: usize) {
+        let unit_test = self.items[at].kind == Kind::UnitTest;
+        let mut depends = Vec::new();
+        for (source, table) in self.items[at].sources.clone() {
+            match self.lead_source(at, &source, &table) {
+                Led::To(to) => depends.push(self.items[to].id.clone()),
+                led => {
+                    let why = self.explain_source(&source, &table, &led);
+                    self.lost(at, &table, why);
+                }
+            }
+        }
+        for asked in self.items[at].refs.clone() {
+            match self.lead(at, &asked) {
+                Led::To(to) => {
+                    self.check_access(at, to, &asked);
+                    depends.push(self.items[to].id.clone());
+                }
+                led => {
+                    let why = self.explain(&asked, &led);
+                    self.lost(at, &asked.name, why);
+                }
+            }
+        }
+        let mut more = Vec::new();
+        for (source, table) in &self.items[at].more_sources {
+            if let Led::To(to) = self.lead_source(at, source, table) {
+                more.push(self.items[to].id.clone());
+            }
+        }
+        for asked in &self.items[at].more_refs {
+            if let Led::To(to) = self.lead(at, asked) {
+                more.push(self.items[to].id.clone());
+            }
+        }
+        let item = &mut self.items[at];
+        if !unit_test {
+            item.depends.extend(depends);
+            item.depends_more.extend(more);
+        }
+        let refs: Vec<Json> = item.refs.iter().map(RefAsked::json).collect();
+        let sources: Vec<Json> = item.sources.iter().map(|(source, table)| json!([source, table])).collect();
+        if item.node.contains_key("refs") {
+            item.node.insert("refs".to_owned(), Json::Array(refs));
+            item.node.insert("sources".to_owned(), Json::Array(sources));
+        }
+        let all: Vec<&String> = item
+            .depends
+            .iter()
+            .chain(item.depends_more.iter().filter(|id| !item.depends.contains(*id)))
+            .collect();
+        let nodes = json!(all);
+        if item.kind != Kind::Seed
+            && let Some(Json::Object(on)) = item.node.get_mut("depends_on")
+        {
+            on.insert("nodes".to_owned(), nodes);
+        }
+    }
+
+    /// What a `ref` of an item leads to.
+    pub(super) fn led_ref(&self, at: usize, asked: &RefAsked) -> Option<usize> {
+        match self.lead(at, asked) {
+            Led::To(to) => Some(to),
+            _ => None,
+        }
+    }
+
+    /// What a `source` of an item leads to.
+    pub(super) fn led_source(&self, at: usize, source: &str, table: &str) -> Option<usize> {
+        match self.lead_source(at, source, table) {
+            Led::To(to) => Some(to),
+            _ => None,
+        }
+    }
+
+    fn lead(&self, at: usize, asked: &RefAsked) -> Led {
+        let named = |to: &usize| {
+            let item = &self.items[*to];
+            match (&asked.version, item.node.get("version").filter(|version| !version.is_null())) {
+                (Some(version), Some(own)) => python::text(own) == *version,
+                (Some(_), None) => false,
+                (None, Some(own)) => item.node.get("latest_version") == Some(own),
+                (None, None) => true,
+            }
+        };
+        let candidates: Vec<usize> =
+            self.by_name.get(&asked.name).into_iter().flatten().copied().filter(named).collect();
+        self.choose(at, asked.package.as_deref(), &candidates)
+    }
+
+    fn lead_source(&self, at: usize, source: &str, table: &str) -> Led {
+        let key = (source.to_owned(), table.to_owned());
+        let candidates = self.sources_by_name.get(&key).map_or(&[][..], Vec::as_slice);
+        self.choose(at, None, candidates)
+    }
+
+    /// The one that dbt takes: of the package named; else of the root, the own, any package.
+    fn choose(&self, at: usize, package: Option<&str>, candidates: &[usize]) -> Led {
+        let enabled = |of: Option<&str>| {
+            candidates.iter().copied().find(|to| {
+                let item = &self.items[*to];
+                item.enabled && of.is_none_or(|name| item.text("package_name") == name)
+            })
+        };
+        let found = match package {
+            Some(package) => enabled(Some(package)),
+            None => enabled(Some(self.packages[0].name()))
+                .or_else(|| enabled(Some(self.items[at].text("package_name"))))
+                .or_else(|| enabled(None)),
+        };
+        if let Some(to) = found {
+            return Led::To(to);
+        }
+        let off = candidates
+            .iter()
+            .find(|to| package.is_none_or(|name| self.items[**to].text("package_name") == name));
+        off.map_or(Led::Nowhere, |to| Led::Disabled(*to))
+    }
+
+    fn explain(&self, asked: &RefAsked, led: &Led) -> String {
+        let written = asked.written();
+        match led {
+            Led::Disabled(to) => format!("`{written}` leads to {}, which is disabled", self.items[*to].path),
+            _ => {
+                let versions: Vec<String> = self
+                    .by_name
+                    .get(&asked.name)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|to| self.items[*to].node.get("version").filter(|version| !version.is_null()))
+                    .map(python::text)
+                    .collect();
+                if asked.version.is_some() && !versions.is_empty() {
+                    return format!(
+                        "`{written}` leads nowhere: the model has the versions {}",
+                        versions.join(", ")
                     );
-                    build.problems.add(&node.settings.path, 0, why);
                 }
+                let hint = did_you_mean(&asked.name, self.by_name.keys().map(String::as_str));
+                let place = asked
+                    .package
+                    .as_ref()
+                    .map(|name| format!(" in the package `{name}`"))
+                    .unwrap_or_default();
+                format!(
+                    "`{written}` leads nowhere: there is no model, seed or snapshot of this name{place}{hint}"
+                )
             }
         }
-        let mut ids: BTreeMap<String, String> = BTreeMap::new();
-        self.nodes.retain(|node| {
-            let place = format!("{}:{}", node.settings.path, node.settings.line);
-            let Some(other) = ids.get(&node.id) else {
-                ids.insert(node.id.clone(), place);
-                return true;
-            };
-            if node.is_test() {
-                let why = format!(
-                    "the test `{}` stands in {other} already; give one of them a `name`",
-                    node.settings.name
-                );
-                build.problems.add(&node.settings.path, node.settings.line, why);
-            }
-            false
-        });
     }
-}
 
-impl Index {
-    fn of(build: &mut Build<'_>, drafts: &Drafts) -> Self {
-        let mut index = Self { refs: BTreeMap::new(), sources: BTreeMap::new() };
-        let project = build.project.name.clone();
-        for (kind, list) in [("seed", &drafts.seeds), ("model", &drafts.models)] {
-            for draft in list {
-                let target = Target {
-                    id: format!("{kind}.{project}.{}", draft.name),
-                    path: draft.path.clone(),
-                    relation: draft.relation.clone(),
-                    tags: draft.config.tags.clone(),
-                    enabled: draft.enabled,
-                };
-                match index.refs.get(&draft.name) {
-                    Some(other) if other.enabled && draft.enabled => {
-                        let why = format!(
-                            "`{}` is the name of {} already; names of models and seeds are used once",
-                            draft.name, other.path
-                        );
-                        build.problems.add(&draft.path, 0, why);
-                    }
-                    Some(other) if other.enabled => {}
-                    _ => {
-                        index.refs.insert(draft.name.clone(), target);
-                    }
-                }
+    fn explain_source(&self, source: &str, table: &str, led: &Led) -> String {
+        match led {
+            Led::Disabled(to) => {
+                format!(
+                    "`source('{source}', '{table}')` leads to {}, which is disabled",
+                    self.items[*to].path
+                )
+            }
+            _ => {
+                let known: Vec<String> =
+                    self.sources_by_name.keys().map(|(source, table)| format!("{source}.{table}")).collect();
+                let hint = did_you_mean(&format!("{source}.{table}"), known.iter().map(String::as_str));
+                format!(
+                    "`source('{source}', '{table}')` leads nowhere: no properties file describes it{hint}"
+                )
             }
         }
-        for (path, table) in &drafts.sources {
-            let key = (table.source.clone(), table.table.clone());
-            let relation = RelationName(table.schema.clone(), table.identifier.clone());
-            if let Some(other) = index.sources.get(&key) {
-                let why = format!("the source `{}.{}` is described in {} already", key.0, key.1, other.path);
-                build.problems.add(path, table.line, why);
+    }
+
+    /// A name of an item leads nowhere: a test is switched off, anything else is a problem.
+    fn lost(&mut self, at: usize, name: &str, why: String) {
+        let (path, line) = (self.items[at].path.clone(), self.line_of(at, name));
+        let item = &mut self.items[at];
+        if item.kind == Kind::Test {
+            item.enabled = false;
+            if let Some(Json::Object(config)) = item.node.get_mut("config") {
+                config.insert("enabled".to_owned(), Json::Bool(false));
+            }
+            if !why.ends_with("disabled") {
+                self.notes.0.push(format!("{path}:{line}: the test is left out: {why}"));
+            }
+        } else {
+            self.problems.add(&path, line, why);
+        }
+    }
+
+    /// The line of an item's file on which a name stands in quotes.
+    fn line_of(&self, at: usize, name: &str) -> u32 {
+        let item = &self.items[at];
+        let code = item.text("raw_code");
+        if matches!(item.kind, Kind::Exposure | Kind::UnitTest | Kind::Source)
+            || item.node.contains_key("test_metadata")
+        {
+            return item.line;
+        }
+        for mark in ['\'', '"'] {
+            let line = super::nodes::line_with(code, &format!("{mark}{name}{mark}"));
+            if line > 0 {
+                return item.line + line - 1;
+            }
+        }
+        0
+    }
+
+    fn check_access(&mut self, at: usize, to: usize, asked: &RefAsked) {
+        let (item, target) = (&self.items[at], &self.items[to]);
+        if target.kind != Kind::Model || target.text("access") != "private" {
+            return;
+        }
+        let group = |item: &Item| item.node.get("group").filter(|group| !group.is_null()).cloned();
+        if item.kind != Kind::Exposure && group(item) == group(target) {
+            return;
+        }
+        let why = format!(
+            "`{}` leads to a private model of the group `{}`; only members of the group may read it",
+            asked.written(),
+            group(target).map(|group| python::text(&group)).unwrap_or_default()
+        );
+        let (path, line) = (item.path.clone(), self.line_of(at, &asked.name));
+        self.problems.add(&path, line, why);
+    }
+
+    /// Ids, names and relations belong to one node each.
+    fn refuse_doubles(&mut self) {
+        let mut ids: HashMap<String, usize> = HashMap::new();
+        let mut names: HashMap<(String, String), usize> = HashMap::new();
+        let mut relations: BTreeMap<String, usize> = BTreeMap::new();
+        let mut problems = Vec::new();
+        let mut twice = Vec::new();
+        for (at, item) in self.items.iter().enumerate().filter(|(_, item)| item.enabled) {
+            if let Some(other) = ids.insert(item.id.clone(), at) {
+                let other = &self.items[other];
+                if item.kind == Kind::Test && item.node.contains_key("test_metadata") {
+                    twice.push(at);
+                    problems.push((
+                        at,
+                        format!(
+                            "the test `{}` stands in {}:{} already; give one of them a `name`",
+                            item.name(),
+                            other.path,
+                            other.line
+                        ),
+                    ));
+                } else {
+                    problems.push((
+                        at,
+                        format!(
+                            "`{}` is the name of {} already; a name is used once in a package",
+                            item.name(),
+                            other.path
+                        ),
+                    ));
+                }
                 continue;
             }
-            index.sources.insert(key, SourceTarget { path: path.clone(), relation });
-        }
-        index
-    }
-
-    /// What `ref(name)` leads to.
-    pub(super) fn find_ref(&self, name: &str) -> Result<&Target, String> {
-        match self.refs.get(name) {
-            Some(target) if target.enabled => Ok(target),
-            Some(target) => Err(format!("`ref('{name}')` leads to {}, which is disabled", target.path)),
-            None => {
-                let hint = did_you_mean(name, self.refs.keys().map(String::as_str));
-                Err(format!("`ref('{name}')` leads nowhere: there is no model or seed of this name{hint}"))
+            if !matches!(item.kind, Kind::Model | Kind::Seed | Kind::Snapshot) {
+                continue;
+            }
+            let versioned = item.node.get("version").is_some_and(|version| !version.is_null());
+            let key = (item.text("package_name").to_owned(), item.name().to_owned());
+            if !versioned && let Some(other) = names.insert(key, at) {
+                problems.push((
+                    at,
+                    format!(
+                        "`{}` is the name of {} already; a name is used once in a package",
+                        item.name(),
+                        self.items[other].path
+                    ),
+                ));
+                continue;
+            }
+            let relation = item.text("relation_name");
+            if !relation.is_empty()
+                && !item.broken
+                && let Some(other) = relations.insert(relation.to_ascii_lowercase(), at)
+            {
+                problems.push((
+                    at,
+                    format!(
+                        "{relation} is the relation of {} already; give one of them an `alias` or a `schema`",
+                        self.items[other].id
+                    ),
+                ));
             }
         }
-    }
-
-    /// What `source(source, table)` leads to.
-    pub(super) fn find_source(&self, source: &str, table: &str) -> Result<&SourceTarget, String> {
-        self.sources.get(&(source.to_owned(), table.to_owned())).ok_or_else(|| {
-            let known: Vec<String> =
-                self.sources.keys().map(|(source, table)| format!("{source}.{table}")).collect();
-            let hint = did_you_mean(&format!("{source}.{table}"), known.iter().map(String::as_str));
-            format!("`source('{source}', '{table}')` leads nowhere: no schema file describes it{hint}")
-        })
-    }
-}
-
-/// A node with everything its template names.
-fn node(build: &mut Build<'_>, index: &Index, draft: &Draft, id: String, work: Work) -> Node {
-    let settings = NodeSettings {
-        project: build.project.name.clone(),
-        name: draft.name.clone(),
-        path: draft.path.clone(),
-        line: 0,
-        work,
-        config: Config { tags: draft.config.tags.clone(), ..draft.config.clone() },
-        macros: draft.macros.clone(),
-    };
-    let mut node = Node {
-        id,
-        settings,
-        references: References::default(),
-        depends: BTreeSet::new(),
-        sources: BTreeSet::new(),
-        reads: BTreeSet::new(),
-    };
-    for name in &draft.found.refs {
-        match index.find_ref(name) {
-            Ok(target) => node.refer(name, target),
-            Err(why) => build.problems.add(&draft.path, line_of_name(&draft.text, name), why),
+        for (at, why) in problems {
+            let item = &self.items[at];
+            let line = if twice.contains(&at) { item.line } else { 0 };
+            self.problems.add(&item.path.clone(), line, why);
         }
     }
-    for (source, table) in &draft.found.sources {
-        match index.find_source(source, table) {
-            Ok(target) => node.refer_source(source, table, target),
-            Err(why) => build.problems.add(&draft.path, line_of_name(&draft.text, table), why),
+
+    fn check_groups(&mut self) {
+        let known: Vec<String> =
+            self.groups.values().filter_map(|group| Some(group.get("name")?.as_str()?.to_owned())).collect();
+        let mut problems = Vec::new();
+        for item in self.items.iter().filter(|item| item.enabled) {
+            if let Some(group) = item.setting_text("group")
+                && !known.iter().any(|name| name == group)
+            {
+                let hint = did_you_mean(group, known.iter().map(String::as_str));
+                problems.push((
+                    item.path.clone(),
+                    format!("`{}` is of the group `{group}`, which is not there{hint}", item.name()),
+                ));
+            }
+            if item.is_ephemeral() && item.text("access") == "public" {
+                problems.push((
+                    item.path.clone(),
+                    format!("`{}` is public and ephemeral; others have nothing to read", item.name()),
+                ));
+            }
+        }
+        for (path, why) in problems {
+            self.problems.add(&path, 0, why);
         }
     }
-    node
+
+    /// The columns that tell rows of models apart, as tests and constraints say.
+    fn primary_keys(&mut self) {
+        let mut tests: HashMap<String, Vec<(String, Vec<String>, bool)>> = HashMap::new();
+        for item in self.items.iter().filter(|item| item.kind == Kind::Test) {
+            let Some(attached) = item.node.get("attached_node").and_then(Json::as_str) else { continue };
+            let metadata = &item.node["test_metadata"];
+            let arguments = &metadata["kwargs"];
+            let columns = match (&arguments["column_name"], &arguments["combination_of_columns"]) {
+                (Json::String(column), _) => vec![column.clone()],
+                (_, Json::Array(columns)) => {
+                    columns.iter().filter_map(Json::as_str).map(str::to_owned).collect()
+                }
+                _ => continue,
+            };
+            let name = metadata["name"].as_str().unwrap_or_default().to_owned();
+            tests.entry(attached.to_owned()).or_default().push((name, columns, item.enabled));
+        }
+        for item in self.items.iter_mut().filter(|item| item.kind == Kind::Model) {
+            let tests = tests.get(&item.id).map_or(&[][..], Vec::as_slice);
+            let mut key = primary_key(item, tests);
+            key.sort();
+            key.dedup();
+            item.node.insert("primary_key".to_owned(), json!(key));
+        }
+    }
 }
 
-impl Node {
-    /// Depends on a model or seed.
-    pub(super) fn refer(&mut self, name: &str, target: &Target) {
-        self.depends.insert(target.id.clone());
-        self.reads.insert(target.relation.clone());
-        self.references.refs.insert(name.to_owned(), target.relation.clone());
+fn primary_key(item: &Item, tests: &[(String, Vec<String>, bool)]) -> Vec<String> {
+    let primary = |constraint: &&Json| constraint["type"] == "primary_key";
+    if let Some(constraint) = item.node["constraints"].as_array().into_iter().flatten().find(primary) {
+        return super::nodes::strings(constraint.get("columns"));
     }
-
-    /// Depends on a table of a source.
-    pub(super) fn refer_source(&mut self, source: &str, table: &str, target: &SourceTarget) {
-        self.sources.insert(format!("{source}.{table}"));
-        self.reads.insert(target.relation.clone());
-        let tables = self.references.sources.entry(source.to_owned()).or_default();
-        tables.insert(table.to_owned(), target.relation.clone());
+    for (name, column) in item.node["columns"].as_object().into_iter().flatten() {
+        if column["constraints"].as_array().into_iter().flatten().any(|one| primary(&one)) {
+            return vec![name.clone()];
+        }
     }
-}
-
-/// The line on which a name stands in quotes; 0 where a macro made it up.
-fn line_of_name(text: &str, name: &str) -> u32 {
-    match line_with(text, &format!("'{name}'")) {
-        0 => line_with(text, &format!("\"{name}\"")),
-        line => line,
-    }
+    let unique = |on: bool| {
+        let of = tests.iter().filter(move |(name, _, enabled)| {
+            matches!(name.as_str(), "unique" | "unique_combination_of_columns") && *enabled == on
+        });
+        of.flat_map(|(_, columns, _)| columns.clone()).collect::<Vec<_>>()
+    };
+    let (on, off) = (unique(true), unique(false));
+    let both: Vec<String> = tests
+        .iter()
+        .filter(|(name, ..)| name == "not_null")
+        .flat_map(|(_, columns, _)| columns.clone())
+        .filter(|column| on.contains(column) || off.contains(column))
+        .collect();
+    [both, on, off].into_iter().find(|columns| !columns.is_empty()).unwrap_or_default()
 }

@@ -73,14 +73,21 @@ impl Python for MacroFn {
     fn call(&self, cx: &Interp<'_>, args: Args) -> Outcome<Value> {
         match self {
             Self::Library(found) => {
-                cx.world.calls(&found.id());
-                match found.compiled() {
+                // A node stands on the macros its own text calls, not on those behind them.
+                let above = cx.macros.get();
+                if above == 0 {
+                    cx.world.calls(&found.id());
+                }
+                cx.macros.set(above + 1);
+                let outcome = match found.compiled() {
                     Ok((def, unit)) => cx.call_macro(def, unit, None, args),
                     Err(why) => {
                         let unit = found.unit();
                         Err(failure(RenderKind::Syntax, why.message.clone()).at(&unit, why.line).left())
                     }
-                }
+                };
+                cx.macros.set(above);
+                outcome
             }
             Self::Inline(def, frame, block) => {
                 let result = cx.run_macro(def, &frame.unit, Some(frame.scope.clone()), args);

@@ -37,6 +37,8 @@ pub(super) struct Interp<'w> {
     pub(super) results: RefCell<HashMap<String, Value>>,
     steps: Cell<u64>,
     depth: Cell<u32>,
+    /// How many macros stand in one another.
+    macros: Cell<u32>,
     calls: Cell<u32>,
 }
 
@@ -50,6 +52,7 @@ impl<'w> Interp<'w> {
             results: RefCell::default(),
             steps: Cell::new(0),
             depth: Cell::new(0),
+            macros: Cell::new(0),
             calls: Cell::new(0),
         }
     }

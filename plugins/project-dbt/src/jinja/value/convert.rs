@@ -32,6 +32,18 @@ pub fn from_json(json: &Json) -> Value {
     }
 }
 
+/// A list of values, as templates see it: it can be changed.
+#[must_use]
+pub fn list_of(values: Vec<Value>) -> Value {
+    list(values)
+}
+
+/// A dict of values, as templates see it: it can be changed.
+#[must_use]
+pub fn dict_of(entries: Vec<(String, Value)>) -> Value {
+    Value::from_object(Dict::new(entries.into_iter().map(|(key, value)| (Value::from(key), value))))
+}
+
 /// JSON out of a value: relations and other objects as their text.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use minijinja::Value;
 use minijinja::value::{DynObject, ObjectRepr, Tuple, ValueKind};
 
 pub(super) use convert::to_strict_json;
-pub use convert::{from_json, to_json};
+pub use convert::{dict_of, from_json, list_of, to_json};
 pub(super) use decimal::Decimal;
 pub(super) use list::at;
 pub(super) use list::{Dict, List};

@@ -1,0 +1,299 @@
+//! What attempts read: one document per node, and the tasks that name them.
+//!
+//! In: resolved items, what each needs. Out: tasks, and the bytes of the file with the documents.
+//! Never: repeats for each node what all have in common.
+//! Fails: by adding a problem, where a document cannot be written.
+//! Source: [`crate::document`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cofferdam_sdk::{Argument, TaskSpec};
+use serde_json::{Map, Value as Json};
+
+use super::Build;
+use super::nodes::Item;
+use super::world::RefAsked;
+use crate::document::{
+    DOCUMENT_SETTING, Document, MacroFile, Node, ROOT_SETTING, Reference, RelationParts, SHARED_SETTING,
+    SourceReference,
+};
+use crate::names::task_id;
+use crate::project::config::Kind;
+
+/// How deep ephemeral models may stand on one another.
+const EPHEMERAL_DEPTH_MAX: usize = 100;
+
+/// Words that ask the warehouse what is there.
+const ASKING: [&str; 3] = ["run_query", "statement", "adapter"];
+
+impl Build<'_> {
+    /// The tasks, and the file with the documents of their nodes.
+    pub(super) fn tasks(&mut self, needs: &[BTreeSet<String>]) -> (Vec<TaskSpec>, Vec<u8>) {
+        let mut bytes = serde_json::to_vec(&self.around.shared).unwrap_or_default();
+        bytes.push(b'\n');
+        let shared = (0, bytes.len());
+        let mut tasks = Vec::new();
+        let mut order: Vec<usize> = (0..self.items.len()).filter(|at| self.items[*at].is_task()).collect();
+        order.sort_by(|a, b| self.items[*a].id.cmp(&self.items[*b].id));
+        let mut problems = Vec::new();
+        for at in order {
+            let item = &self.items[at];
+            let document = self.document(at, 0);
+            let asks = self.asks(item);
+            let start = bytes.len();
+            if let Err(why) = serde_json::to_writer(&mut bytes, &document) {
+                problems.push((item.path.clone(), why.to_string()));
+            }
+            let range = (start, bytes.len() - start);
+            bytes.push(b'\n');
+            let root = self.root.trim_end_matches('/');
+            let settings = [
+                Argument::new(DOCUMENT_SETTING, &range),
+                Argument::new(SHARED_SETTING, &shared),
+                Argument::new(ROOT_SETTING, &root),
+            ];
+            tasks.push(TaskSpec {
+                id: task_id(&item.id),
+                entry: entry(item).to_owned(),
+                needs: needs[at].iter().map(|id| task_id(id)).collect(),
+                path: item.path.clone(),
+                tags: tags(item),
+                settings: settings.into_iter().filter_map(Result::ok).collect(),
+                sql: vec![self.request(at, asks)],
+            });
+        }
+        for (path, why) in problems {
+            self.problems.add(&path, 0, why);
+        }
+        (tasks, bytes)
+    }
+
+    /// Everything an attempt knows of an item.
+    fn document(&self, at: usize, depth: usize) -> Document {
+        let item = &self.items[at];
+        let (refs, sources) = self.references(at);
+        let mut ephemerals = Vec::new();
+        for to in self.targets(at) {
+            self.ephemerals(to, &mut ephemerals, depth);
+        }
+        let code = self.searched(item);
+        let (macros, graph) = self.macros_of(&code);
+        let tested = match item.kind {
+            Kind::UnitTest => {
+                let model = item.depends.first().and_then(|id| self.places.get(id));
+                model.map(|model| Box::new(self.document(*model, depth)))
+            }
+            _ => None,
+        };
+        Document {
+            node: Node(item.node.clone()),
+            file: item.path.clone(),
+            line: item.line.max(1),
+            refs,
+            sources,
+            ephemerals,
+            macros,
+            graph,
+            tested,
+            ..Document::default()
+        }
+    }
+
+    /// Where the names of an item lead.
+    fn references(&self, at: usize) -> (Vec<Reference>, Vec<SourceReference>) {
+        let item = &self.items[at];
+        let mut refs: Vec<Reference> = Vec::new();
+        let mut asked: Vec<&RefAsked> = item.refs.iter().chain(&item.more_refs).collect();
+        asked.dedup();
+        for one in asked {
+            let Some(to) = self.led_ref(at, one) else { continue };
+            let target = &self.items[to];
+            let reference = Reference {
+                package: one.package.clone(),
+                name: one.name.clone(),
+                version: one.version.clone(),
+                unique_id: target.id.clone(),
+                relation: (!target.is_ephemeral()).then(|| parts(target)),
+                ephemeral: target.is_ephemeral(),
+            };
+            if !refs.contains(&reference) {
+                refs.push(reference);
+            }
+        }
+        let mut sources: Vec<SourceReference> = Vec::new();
+        for (source, name) in item.sources.iter().chain(&item.more_sources) {
+            let Some(to) = self.led_source(at, source, name) else { continue };
+            let target = &self.items[to];
+            let reference = SourceReference {
+                source: source.clone(),
+                name: name.clone(),
+                unique_id: target.id.clone(),
+                relation: parts(target),
+            };
+            if !sources.contains(&reference) {
+                sources.push(reference);
+            }
+        }
+        (refs, sources)
+    }
+
+    /// Items that an item's references lead to.
+    fn targets(&self, at: usize) -> Vec<usize> {
+        let item = &self.items[at];
+        item.refs.iter().chain(&item.more_refs).filter_map(|asked| self.led_ref(at, asked)).collect()
+    }
+
+    /// Ephemeral models behind an item, each behind those it reads.
+    fn ephemerals(&self, at: usize, into: &mut Vec<Document>, depth: usize) {
+        let item = &self.items[at];
+        if !item.is_ephemeral() || depth > EPHEMERAL_DEPTH_MAX {
+            return;
+        }
+        if into.iter().any(|known| known.node.unique_id() == item.id) {
+            return;
+        }
+        for to in self.targets(at) {
+            self.ephemerals(to, into, depth + 1);
+        }
+        let (refs, sources) = self.references(at);
+        let code = self.searched(item);
+        let (macros, graph) = self.macros_of(&code);
+        into.push(Document {
+            node: Node(item.node.clone()),
+            file: item.path.clone(),
+            line: item.line.max(1),
+            refs,
+            sources,
+            macros,
+            graph,
+            ..Document::default()
+        });
+    }
+
+    /// The text in which names of macros are looked for: code, hooks, arguments, materialization.
+    fn searched(&self, item: &Item) -> String {
+        let mut code = item.text("raw_code").to_owned();
+        for key in ["pre-hook", "post-hook"] {
+            for hook in item.setting(key).and_then(Json::as_array).into_iter().flatten() {
+                code.push('\n');
+                code.push_str(hook["sql"].as_str().unwrap_or_default());
+            }
+        }
+        if let Some(metadata) = item.node.get("test_metadata") {
+            code.push('\n');
+            code.push_str(&metadata["kwargs"].to_string());
+        }
+        let materialized = match item.kind {
+            Kind::UnitTest => "unit",
+            _ => item.setting_text("materialized").unwrap_or_default(),
+        };
+        let package = self.packages[item.package].name();
+        if let Some(found) = self.engine.library().materialization(package, materialized) {
+            code.push_str(&format!("\n{{{{ {} }}}}", found.block.name));
+        }
+        if item.kind == Kind::UnitTest {
+            for given in item.node["given"].as_array().into_iter().flatten() {
+                code.push('\n');
+                code.push_str(given["input"].as_str().unwrap_or_default());
+            }
+        }
+        code
+    }
+
+    /// Whether an item's own code or the project's macros behind it ask the warehouse what is there.
+    fn asks(&self, item: &Item) -> bool {
+        let mut code = item.text("raw_code").to_owned();
+        if let Some(metadata) = item.node.get("test_metadata") {
+            code.push_str(&metadata["kwargs"].to_string());
+        }
+        if item.kind == Kind::Test && !code.contains('.') {
+            return false;
+        }
+        ASKING.iter().any(|word| code.contains(word)) || self.called(&code).iter().any(|one| one.asks)
+    }
+
+    /// The files with the macros that a text needs, and whether it or one of them names `graph`.
+    fn macros_of(&self, code: &str) -> (Vec<MacroFile>, bool) {
+        let files = self.engine.library().needed_by(code);
+        let named = |file: &crate::jinja::library::MacroFile| {
+            file.names.iter().any(|name| self.words(&file.package, name).graph)
+        };
+        let graph = has_word(code, "graph") || files.iter().any(named);
+        let files = files
+            .into_iter()
+            .map(|file| MacroFile { package: file.package, file: file.file, names: file.names })
+            .collect();
+        (files, graph)
+    }
+
+    /// What the project's macros behind a text name.
+    fn called(&self, code: &str) -> Vec<MacroWords> {
+        let files = self.engine.library().needed_by(code);
+        let all = files.iter().flat_map(|file| file.names.iter().map(|name| self.words(&file.package, name)));
+        all.collect()
+    }
+
+    fn words(&self, package: &str, name: &str) -> MacroWords {
+        self.macro_words.get(&(package.to_owned(), name.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// Looks through the macros once.
+    pub(super) fn read_words(&mut self) {
+        let library = self.engine.clone();
+        for one in library.library().macros().filter(|one| one.package != crate::builtin::PACKAGE) {
+            let text = &one.block.text;
+            let words = MacroWords {
+                graph: has_word(text, "graph"),
+                asks: ASKING[..2].iter().any(|word| has_word(text, word)),
+            };
+            self.macro_words.insert((one.package.clone(), one.block.name.clone()), words);
+        }
+    }
+}
+
+/// Words that a macro names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct MacroWords {
+    /// `graph`.
+    graph: bool,
+    /// One of those that ask the warehouse what is there.
+    asks: bool,
+}
+
+/// Whether a text holds a word on its own.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let part = |c: char| c.is_alphanumeric() || c == '_';
+        !text[..at].ends_with(part) && !text[at + word.len()..].starts_with(part)
+    })
+}
+
+/// The entry of the task plugin.
+fn entry(item: &Item) -> &'static str {
+    match item.kind {
+        Kind::Model if item.is_ephemeral() => "analysis",
+        Kind::Source => "freshness",
+        kind => kind.resource_type(),
+    }
+}
+
+/// Labels for selection: the node's tags.
+fn tags(item: &Item) -> Vec<String> {
+    let tags: BTreeMap<String, ()> =
+        super::nodes::strings(item.node.get("tags")).into_iter().map(|tag| (tag, ())).collect();
+    tags.into_keys().collect()
+}
+
+/// A relation by its parts.
+fn parts(item: &Item) -> RelationParts {
+    Node(
+        item.node
+            .iter()
+            .filter(|(key, _)| {
+                matches!(key.as_str(), "database" | "schema" | "alias" | "identifier" | "name")
+            })
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect::<Map<_, _>>(),
+    )
+    .relation()
+}

@@ -1,0 +1,2 @@
+{{ config(materialized='table', tags=['dates']) }}
+select {{ var('width') }} as width

@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral', meta={'owner': 'me'}) }}
+select * from {{ ref('stg_orders') }}

@@ -1,0 +1,2 @@
+{{ config(severity='error', tags=['singular']) }}
+select * from {{ ref('facts') }} where id < 0
