@@ -17,7 +17,7 @@ use super::interp::{Frame, Interp, Scope};
 use super::library::Library;
 use super::limits;
 use super::problem::{Outcome, Raise, Unit, fail};
-use super::syntax::{self, Stmt, SyntaxError};
+use super::syntax::{self, Name, Stmt, SyntaxError};
 use super::value::Args;
 use super::world::World;
 
@@ -40,7 +40,8 @@ impl Engine {
         &self.library
     }
 
-    /// Renders a text of a file to text.
+    /// Renders a text of a file to text. A text without Jinja stays as it is, its last line end
+    /// included, as in dbt.
     ///
     /// # Errors
     /// With file, line and what is wrong.
@@ -52,12 +53,12 @@ impl Engine {
         world: &dyn World,
     ) -> Result<String, RenderError> {
         if !has_jinja(text) {
-            return Ok(text.strip_suffix('\n').unwrap_or(text).to_owned());
+            return Ok(text.to_owned());
         }
-        let statements = syntax::parse(text).map_err(|why| unreadable(path, why))?;
-        self.run(package, path, world, |cx, frame| {
+        let template = syntax::parse(text).map_err(|why| unreadable(path, why))?;
+        self.run(package, path, template.assigned, world, |cx, frame| {
             let mut out = String::new();
-            cx.execute(frame, &statements, &mut out)?;
+            cx.execute(frame, &template.body, &mut out)?;
             Ok(out)
         })
     }
@@ -78,13 +79,13 @@ impl Engine {
         if !has_jinja(text) {
             return Ok(Value::from(text));
         }
-        let statements = syntax::parse(text).map_err(|why| unreadable(path, why))?;
-        self.run(package, path, world, |cx, frame| {
-            if let [Stmt::Emit(node)] = statements.as_slice() {
+        let template = syntax::parse(text).map_err(|why| unreadable(path, why))?;
+        self.run(package, path, template.assigned, world, |cx, frame| {
+            if let [Stmt::Emit(node)] = template.body.as_slice() {
                 return marked(cx.evaluate(frame, node)?);
             }
             let mut out = String::new();
-            cx.execute(frame, &statements, &mut out)?;
+            cx.execute(frame, &template.body, &mut out)?;
             Ok(Value::from(out))
         })
     }
@@ -102,7 +103,7 @@ impl Engine {
     ) -> Result<Value, RenderError> {
         let expression = lone_expression(expression.trim()).unwrap_or(expression);
         let node = syntax::parse_expression(expression).map_err(|why| unreadable(path, why))?;
-        self.run(package, path, world, |cx, frame| cx.evaluate(frame, &node))
+        self.run(package, path, Vec::new(), world, |cx, frame| cx.evaluate(frame, &node))
     }
 
     /// Calls a macro, found as in a text of `package`; `name` may be `package.name`. Gives what it
@@ -119,7 +120,7 @@ impl Engine {
         world: &dyn World,
     ) -> Result<Value, RenderError> {
         let path = self.library.find(package, name).map_or("", |found| found.path.as_str());
-        self.run(package, path, world, |cx, frame| {
+        self.run(package, path, Vec::new(), world, |cx, frame| {
             let callee = match self.library.find_shared(package, name) {
                 Some(found) => cx.macro_value(found),
                 None => match cx.global(&frame.unit, name) {
@@ -137,6 +138,7 @@ impl Engine {
         &self,
         package: &str,
         path: &str,
+        assigned: Vec<Name>,
         world: &dyn World,
         what: impl FnOnce(&Interp<'_>, &Frame) -> Outcome<T>,
     ) -> Result<T, RenderError> {
@@ -147,6 +149,7 @@ impl Engine {
             name: None,
             lines_before: 0,
             lenient: !world.execute(),
+            assigned,
         });
         let frame = Frame { unit, scope: Scope::within(None) };
         let made = limits::begin();

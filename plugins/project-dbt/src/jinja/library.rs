@@ -43,14 +43,15 @@ impl Macro {
             name: Some(self.block.name.clone()),
             lines_before: self.block.line - 1,
             lenient: false,
+            assigned: Vec::new(),
         })
     }
 
     /// The macro, read once.
     pub(super) fn compiled(&self) -> Result<&(Arc<MacroDef>, Arc<Unit>), &SyntaxError> {
         let compile = || {
-            let statements = syntax::parse(&self.block.text)?;
-            match statements.into_iter().next() {
+            let template = syntax::parse(&self.block.text)?;
+            match template.body.into_iter().next() {
                 Some(Stmt::Macro(def)) => Ok((def, self.unit())),
                 _ => Err(SyntaxError { line: 1, message: "no macro stands here".to_owned() }),
             }

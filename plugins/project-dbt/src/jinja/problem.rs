@@ -10,6 +10,7 @@ use std::sync::Arc;
 use minijinja::Value;
 
 use super::error::RenderKind;
+use super::syntax::Name;
 
 /// How many places a failure names: the innermost ones and the outermost.
 const PLACES_MAX: usize = 12;
@@ -55,8 +56,10 @@ pub(super) struct Unit {
     pub(super) name: Option<String>,
     /// What is to be added to a line for it to be the file's.
     pub(super) lines_before: u32,
-    /// Whether undefined values lead on to undefined values.
+    /// Whether undefined values lead on to undefined values: in texts that are described.
     pub(super) lenient: bool,
+    /// The names a lenient text gives values to, somewhere.
+    pub(super) assigned: Vec<Name>,
 }
 
 /// An error in an expression.

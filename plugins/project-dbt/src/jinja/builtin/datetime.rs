@@ -530,6 +530,18 @@ impl Python for Clock {
         clock_text(self.0, "auto")
     }
 
+    fn repr(&self) -> String {
+        let micros = self.0.subsec_nanosecond() / 1000;
+        let mut parts = vec![self.0.hour().to_string(), self.0.minute().to_string()];
+        if self.0.second() != 0 || micros != 0 {
+            parts.push(self.0.second().to_string());
+        }
+        if micros != 0 {
+            parts.push(micros.to_string());
+        }
+        format!("datetime.time({})", parts.join(", "))
+    }
+
     fn attr(&self, name: &str) -> Option<Value> {
         clock_attr(self.0, name)
     }

@@ -191,7 +191,7 @@ pub(super) fn ret(_: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
 /// `render(text)`: a text rendered as one of the node's.
 pub(super) fn render(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
     let text = args.need_text("render", "string")?;
-    let statements = syntax::parse(&text).map_err(|why| {
+    let template = syntax::parse(&text).map_err(|why| {
         failure(RenderKind::Syntax, format!("the text given to render() is no Jinja: {}", why.message))
     })?;
     let unit = Unit {
@@ -200,10 +200,11 @@ pub(super) fn render(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
         name: None,
         lines_before: 0,
         lenient: !cx.world.execute(),
+        assigned: template.assigned,
     };
     let frame = Frame { unit: unit.into(), scope: Scope::within(None) };
     let mut out = String::new();
-    cx.deeper(|| cx.execute(&frame, &statements, &mut out))?;
+    cx.deeper(|| cx.execute(&frame, &template.body, &mut out))?;
     Ok(Value::from(out))
 }
 

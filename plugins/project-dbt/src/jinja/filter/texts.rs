@@ -200,7 +200,8 @@ fn url_encoded(value: &Value) -> String {
     match value::pairs(value) {
         Some(pairs) => {
             let pair = |(key, value): &(Value, Value)| {
-                format!("{}={}", encode(&value::text(key), false), encode(&value::text(value), false))
+                let encode = |value: &Value| encode(&value::text(value), false).replace("%20", "+");
+                format!("{}={}", encode(key), encode(value))
             };
             pairs.iter().map(pair).collect::<Vec<_>>().join("&")
         }

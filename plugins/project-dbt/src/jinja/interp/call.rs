@@ -16,7 +16,7 @@ use super::super::library::Macro;
 use super::super::limits;
 use super::super::problem::{Outcome, Raise, Unit, fail, failure};
 use super::super::syntax::MacroDef;
-use super::super::value::{self, Args, Dict, Python, View, list, native, tuple, view};
+use super::super::value::{self, Args, Dict, Python, View, native, tuple, view};
 use super::{Frame, Interp, Scope};
 
 /// A macro as a value.
@@ -83,7 +83,8 @@ impl Python for MacroFn {
                     Ok((def, unit)) => cx.call_macro(def, unit, None, args),
                     Err(why) => {
                         let unit = found.unit();
-                        Err(failure(RenderKind::Syntax, why.message.clone()).at(&unit, why.line).left())
+                        let message = format!("the Jinja cannot be read: {}", why.message);
+                        Err(failure(RenderKind::Syntax, message).at(&unit, why.line).left())
                     }
                 };
                 cx.macros.set(above);
@@ -186,7 +187,7 @@ impl Interp<'_> {
             frame.scope.set(&"caller".into(), caller);
         }
         if def.takes_varargs && !has("varargs") {
-            frame.scope.set(&"varargs".into(), list(varargs));
+            frame.scope.set(&"varargs".into(), tuple(varargs));
         }
         if def.takes_kwargs && !has("kwargs") {
             let pairs = args.named.drain(..).map(|(name, value)| (Value::from(&*name), value));

@@ -168,18 +168,18 @@ impl Interp<'_> {
                     let caller = if at == links.len() { caller.take() } else { None };
                     let args = self.arguments(frame, arguments, caller)?;
                     if value.is_undefined() {
-                        self.undefined(frame, base, here, Some(name))
+                        self.undefined(frame, base, here, true, Some(name))
                     } else {
                         self.deeper(|| self.call_method(frame, &value, name, args)).and_then(|found| {
                             match found {
                                 Some(value) => Ok(value),
-                                None => self.undefined(frame, base, &links[..at - 1], None),
+                                None => self.undefined(frame, base, &links[..at - 1], true, None),
                             }
                         })
                     }
                 }
                 (Link::Attr(_) | Link::Item(_) | Link::Slice(_), _) if value.is_undefined() => {
-                    self.undefined(frame, base, here, None)
+                    self.undefined(frame, base, here, false, None)
                 }
                 (Link::Attr(name), _) => Ok(self.attribute(&value, name)),
                 (Link::Item(key), _) => {
@@ -191,7 +191,7 @@ impl Interp<'_> {
                     let caller = if at == links.len() { caller.take() } else { None };
                     let args = self.arguments(frame, arguments, caller)?;
                     if value.is_undefined() {
-                        self.undefined(frame, base, here, None)
+                        self.undefined(frame, base, here, true, None)
                     } else {
                         self.deeper(|| self.call(&value, args))
                     }
@@ -229,24 +229,27 @@ impl Interp<'_> {
     }
 
     /// An undefined value is asked for more: an error, or undefined again in a text that is only
-    /// described. Names that are called are an error always: they would be one in every run.
+    /// described. There, names that are called and never given a value are an error all the same:
+    /// they would be one in every run.
     fn undefined(
         &self,
         frame: &Frame,
         base: &Node,
         links: &[(u32, Link)],
+        called: bool,
         method: Option<&str>,
     ) -> Outcome<Value> {
         let text = describe_links(base, links);
         let named = links.is_empty() && matches!(base.kind, Expr::Var(_));
-        if frame.unit.lenient && !(named && method.is_none()) {
+        let never = |name: &str| frame.unit.assigned.iter().all(|known| &**known != name);
+        if frame.unit.lenient && !(named && called && never(&text)) {
             return Ok(Value::UNDEFINED);
         }
         match method {
             Some(method) if named => fail(format!(
                 "`{text}` is not defined, so `{text}.{method}` cannot be called; is it a package that is missing from `dbt_packages`?"
             )),
-            _ if named => fail(format!(
+            _ if named && called => fail(format!(
                 "`{text}` is not defined: no macro of the project, of its packages or of dbt has this name"
             )),
             _ => fail(format!("`{text}` is not defined")),

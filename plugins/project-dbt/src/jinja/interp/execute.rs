@@ -8,7 +8,7 @@
 use minijinja::Value;
 
 use super::super::limits;
-use super::super::problem::{Outcome, fail};
+use super::super::problem::{Outcome, Raise, fail};
 use super::super::syntax::{Link, Name, Node, Stmt, Target};
 use super::super::value::{self, Native, native};
 use super::call::MacroFn;
@@ -34,10 +34,12 @@ impl Interp<'_> {
         out: &mut String,
     ) -> Outcome<Flow> {
         for statement in statements {
-            self.step()?;
+            let line = statement.line();
+            let placed = |why: Raise| if line > 0 { why.at(&frame.unit, line) } else { why };
+            self.step().map_err(placed)?;
             let flow = match statement {
                 Stmt::Text(text) => {
-                    limits::text_of(out.len() + text.len()).map_err(|why| why.at(&frame.unit, 0))?;
+                    limits::text_of(out.len() + text.len())?;
                     out.push_str(text);
                     Flow::Next
                 }
@@ -46,7 +48,7 @@ impl Interp<'_> {
                     self.emit(&value, out).map_err(|why| why.at(&frame.unit, node.line))?;
                     Flow::Next
                 }
-                other => self.deeper(|| self.statement(frame, other, out))?,
+                other => self.deeper(|| self.statement(frame, other, out)).map_err(placed)?,
             };
             if flow != Flow::Next {
                 return Ok(flow);

@@ -16,7 +16,8 @@ use super::super::value::{self, Args, View, count, int, list, tuple, view};
 pub(super) fn call(cx: &Interp<'_>, text: &str, name: &str, args: &mut Args) -> Outcome<Option<Value>> {
     let result = match name {
         "upper" => Value::from(text.to_uppercase()),
-        "lower" | "casefold" => Value::from(text.to_lowercase()),
+        "lower" => Value::from(text.to_lowercase()),
+        "casefold" => Value::from(text.to_lowercase().replace('ß', "ss")),
         "capitalize" => Value::from(capitalized(text)),
         "title" => Value::from(titled(text)),
         "swapcase" => Value::from(swapped(text)),
@@ -40,7 +41,7 @@ pub(super) fn call(cx: &Interp<'_>, text: &str, name: &str, args: &mut Args) -> 
         "expandtabs" => {
             let width = usize::try_from(args.int("tabsize")?.unwrap_or(8)).unwrap_or(0);
             limits::text_of(text.len().saturating_mul(width.max(1)))?;
-            Value::from(text.replace('\t', &" ".repeat(width)))
+            Value::from(expanded(text, width))
         }
         "format" => Value::from(super::str_format(cx, text, args)?),
         "format_map" => {
@@ -77,6 +78,27 @@ fn classified(text: &str, name: &str) -> Option<bool> {
         "istitle" => text.chars().any(char::is_alphabetic) && titled(text) == text,
         _ => return None,
     })
+}
+
+/// Each tab as the spaces up to the next multiple of `width`.
+fn expanded(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for c in text.chars() {
+        match c {
+            '\t' if width > 0 => {
+                let missing = width - column % width;
+                out.push_str(&" ".repeat(missing));
+                column += missing;
+            }
+            '\t' => {}
+            c => {
+                out.push(c);
+                column = if matches!(c, '\n' | '\r') { 0 } else { column + 1 };
+            }
+        }
+    }
+    out
 }
 
 pub(in super::super) fn capitalized(text: &str) -> String {

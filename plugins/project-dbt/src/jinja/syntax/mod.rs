@@ -187,6 +187,29 @@ pub(super) enum Stmt {
     Continue,
 }
 
+impl Stmt {
+    /// The line it begins on; 0 for those that cannot fail.
+    pub(super) fn line(&self) -> u32 {
+        match self {
+            Self::Text(_) | Self::Break | Self::Continue => 0,
+            Self::Emit(node) | Self::Set(_, node) | Self::Do(node) | Self::Call(node, _) => node.line,
+            Self::If(branches, _) => branches.first().map_or(0, |(condition, _)| condition.line),
+            Self::For(def) => def.line,
+            Self::SetBlock(line, ..) | Self::FilterBlock(line, ..) | Self::With(line, ..) => *line,
+            Self::Macro(def) => def.line,
+        }
+    }
+}
+
+/// A template that was read.
+#[derive(Debug)]
+pub(super) struct Template {
+    /// Its statements.
+    pub(super) body: Vec<Stmt>,
+    /// The names it gives values to, anywhere.
+    pub(super) assigned: Vec<Name>,
+}
+
 /// A loop.
 #[derive(Debug)]
 pub(super) struct Loop {

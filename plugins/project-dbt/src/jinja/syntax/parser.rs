@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use super::expression::told;
 use super::lexer::{Tok, Token, lex, lex_expression};
-use super::{DEPTH_MAX, Loop, MacroDef, Name, Node, Stmt, SyntaxError, Target};
+use super::{DEPTH_MAX, Loop, MacroDef, Name, Node, Stmt, SyntaxError, Target, Template};
 
 /// What reading gives.
 pub(super) type Read<T> = Result<T, SyntaxError>;
 
 /// Reads a template.
-pub(in super::super) fn parse(source: &str) -> Read<Vec<Stmt>> {
+pub(in super::super) fn parse(source: &str) -> Read<Template> {
     let mut parser = Parser::new(lex(source)?);
     let (body, _) = parser.body(0, &[])?;
-    Ok(body)
+    Ok(Template { body, assigned: parser.assigned })
 }
 
 /// Reads one expression.
@@ -42,6 +42,7 @@ pub(super) struct Parser {
     /// Whether the macro being read names `varargs`, `kwargs`, `caller`.
     uses: [bool; 3],
     loops: usize,
+    assigned: Vec<Name>,
 }
 
 const SPECIAL: [&str; 3] = ["varargs", "kwargs", "caller"];
@@ -50,7 +51,7 @@ const FILES: [&str; 4] = ["include", "import", "from", "extends"];
 
 impl Parser {
     fn new(tokens: Vec<Token>) -> Self {
-        Self { tokens, at: 0, depth: 0, uses: [false; 3], loops: 0 }
+        Self { tokens, at: 0, depth: 0, uses: [false; 3], loops: 0, assigned: Vec::new() }
     }
 
     /// The line of the next token.
@@ -467,6 +468,9 @@ impl Parser {
         if attributes && self.skip_op(".") {
             let attribute = self.word()?;
             return Ok(Target::Attr(name, attribute));
+        }
+        if !self.assigned.contains(&name) {
+            self.assigned.push(name.clone());
         }
         Ok(Target::Var(name))
     }

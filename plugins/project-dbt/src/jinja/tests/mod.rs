@@ -1,7 +1,9 @@
 //! Constructs of dbt's Jinja, rendered and compared whole.
 
 mod constructs;
+mod corpus;
+mod limits;
 mod world;
 
-use super::*;
+use super::library::blocks;
 use world::{TestWorld, library, render, told};

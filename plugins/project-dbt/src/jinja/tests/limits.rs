@@ -1,0 +1,136 @@
+//! Templates that would take too much, each beside one that takes much and may.
+
+use proptest::prelude::*;
+
+use super::world::{TestWorld, library, render, told};
+
+/// What is wrong with a template, and that it is told within a few seconds.
+fn refused(template: &str) -> String {
+    let begun = std::time::Instant::now();
+    let why = render(library(&[]), &TestWorld::default(), template).unwrap_err();
+    assert!(begun.elapsed().as_secs() < 20, "{template}");
+    assert_eq!(why.code(), "CD0948", "{why}");
+    why.to_string()
+}
+
+#[test]
+fn a_loop_without_end_is_stopped_and_a_long_one_is_not() {
+    let endless = "\n{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+    insta::assert_snapshot!(refused(endless), @"models/orders.sql:2: the template takes too many steps; does a loop never end?");
+    assert_eq!(
+        told(
+            "{% set n = namespace(n=0) %}{% for a in range(99999) %}{% set n.n = n.n + 1 %}{% endfor %}{{ n.n }}"
+        ),
+        "99999"
+    );
+    insta::assert_snapshot!(refused("{{ range(10 ** 9)|length }}"), @"models/orders.sql:1: a range of more than 100000 numbers is too long for a template");
+}
+
+#[test]
+fn a_text_without_end_is_stopped_and_a_long_one_is_not() {
+    insta::assert_snapshot!(refused("{{ 'x' * 10 ** 9 }}"), @"models/orders.sql:1: a text longer than 16 MiB would be made; does something double without end?");
+    insta::assert_snapshot!(refused("{% set n = namespace(t='x') %}\n{% for i in range(99) %}{% set n.t = n.t ~ n.t %}{% endfor %}"), @"models/orders.sql:2: a text longer than 16 MiB would be made; does something double without end?");
+    assert_eq!(told("{{ ('x' * 10 ** 6)|length }}"), "1000000");
+    for template in [
+        "{{ '%999999999d' % 1 }}",
+        "{{ '{:>999999999}'.format(1) }}",
+        "{{ 'x'.ljust(999999999) }}",
+        "{{ 'a'.replace('a', 'b' * 999999).replace('b', 'c' * 999999) }}",
+        "{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}",
+        "{% set l = ['x' * 9999999] %}{% for a in range(9999) %}{% do l.append(l[0] ~ a) %}{% endfor %}",
+        "{{ ('x' * 9999999)|indent(9)|replace('x', 'yyyy') }}",
+        "{{ (['x' * 999999] * 99999)|join }}",
+    ] {
+        refused(template);
+    }
+}
+
+#[test]
+fn a_list_without_end_is_stopped_and_a_long_one_is_not() {
+    insta::assert_snapshot!(refused("{{ [1] * 10 ** 9 }}"), @"models/orders.sql:1: a list of more than 2000000 values would be made; does something grow without end?");
+    for template in [
+        "{% set l = [1] %}{% for a in range(99) %}{% do l.extend(l) %}{% endfor %}",
+        "{% set l = [1] %}{% for a in range(99) %}{% set l = l + l %}{% do l.extend(l + l) %}{% endfor %}{% set n = namespace(l=[1]) %}{% for a in range(99) %}{% set n.l = n.l + n.l %}{% endfor %}",
+        "{{ modules.itertools.product(range(9999), range(9999)) }}",
+        "{{ modules.itertools.permutations(range(99), 9) }}",
+        "{% set l = [] %}{% for a in range(99999) %}{% for b in range(99) %}{% do l.append(b) %}{% endfor %}{% endfor %}",
+    ] {
+        refused(template);
+    }
+    assert_eq!(told("{{ ([1] * 100000)|length }}"), "100000");
+}
+
+#[test]
+fn depth_without_end_is_stopped_and_depth_is_not() {
+    insta::assert_snapshot!(refused("{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}\n{{ f(0) }}"), @"models/orders.sql:2: the template goes too deep; does a macro call itself without end?");
+    assert_eq!(
+        told("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{% endif %}{{ n }}{% endmacro %}{{ f(25) }}").len(),
+        42
+    );
+    let deep = |many: usize| format!("{{{{ {}1{} }}}}", "(".repeat(many), ")".repeat(many));
+    assert_eq!(told(&deep(20)), "1");
+    for template in [
+        deep(50_000),
+        "{% if true %}".repeat(50_000),
+        format!("{{{{ {}1 }}}}", "[".repeat(50_000)),
+        format!("{{{{ {}1 }}}}", "-".repeat(50_000)),
+        format!("{{{{ x{} }}}}", "[x".repeat(50_000)),
+        format!("{{{{ f{} }}}}", "(f".repeat(50_000)),
+    ] {
+        assert!(
+            told(&template).starts_with("! models/orders.sql:1: the Jinja cannot be read: "),
+            "{}",
+            &template[..20]
+        );
+    }
+    // Chains are as long as one likes.
+    assert_eq!(told(&format!("{{{{ 0{} }}}}", " + 1".repeat(5_000))), "5000");
+    assert_eq!(told(&format!("{{{{ {}true }}}}", "not ".repeat(5_000))), "True");
+    assert_eq!(told(&format!("{{{{ 'a'{} }}}}", ".upper()".repeat(5_000))), "A");
+    assert_eq!(told(&format!("{{{{ 1{} }}}}", " if true else 2".repeat(5_000))), "1");
+}
+
+#[test]
+fn a_list_that_holds_itself_is_printed_and_compared() {
+    assert!(told("{% set a = [] %}{% do a.append(a) %}{{ a }}").contains("..."));
+    assert_eq!(told("{% set a = [] %}{% do a.append(a) %}{{ tojson(a) }}"), "None");
+    assert_eq!(
+        told("{% set a = [] %}{% do a.append(a) %}{% set b = [] %}{% do b.append(b) %}{{ a == b }}"),
+        "False"
+    );
+}
+
+#[test]
+fn a_pattern_that_backtracks_without_end_is_stopped() {
+    let told = told(
+        "{{ modules.re.match('(a|aa)+$(?=x)', 'a' * 60 ~ 'b') }}{{ modules.re.match('(?=(a+)+b)(a*)*c', 'a' * 60) }}",
+    );
+    assert!(told == "NoneNone" || told.contains("takes too many steps"), "{told}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// Any text renders to text, or to an error with a line.
+    #[test]
+    fn any_text_gives_text_or_an_error_with_a_line(pieces in prop::collection::vec(piece(), 0..24)) {
+        let template = pieces.concat();
+        if let Err(why) = render(library(&[]), &TestWorld::default(), &template) {
+            prop_assert!(why.line > 0 || why.message.contains("return"), "{template:?}: {why}");
+        }
+    }
+}
+
+/// Pieces of templates, and anything else.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop::sample::select(vec![
+            "{{", "}}", "{%", "%}", "{#", "#}", "{{-", "-}}", "if", "for", "in", "endfor", "endif", "set", "else",
+            "macro", "endmacro", "call", "endcall", "do", "x", "y", " ", "\n", "(", ")", "[", "]", "{", "}", ":",
+            ",", ".", "|", "~", "+", "-", "*", "**", "//", "%", "==", "<", "1", "0", "99", "1.5", "'a'", "\"", "'",
+            "upper", "join", "is", "not", "defined", "none", "true", "range(3)", "loop", "append", "format",
+            "'%s'", "'{}'", "tojson", "this", "ref('a')", "\u{1F600}", "é", "{% raw %}", "{% endraw %}", "\\", "_",
+        ]).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ]
+}
