@@ -72,6 +72,8 @@ pub struct ProjectFiles {
     pub adapter: Option<String>,
     /// What stands under `[gateways.wh]`; SQLite where nothing does.
     pub gateway: Option<String>,
+    /// Another name for gateway `wh`; the tasks have to ask for it.
+    pub gateway_name: Option<String>,
 }
 
 impl ProjectFiles {
@@ -87,10 +89,15 @@ impl ProjectFiles {
         self
     }
 
+    fn gateway_name(&self) -> &str {
+        self.gateway_name.as_deref().unwrap_or("wh")
+    }
+
     /// `cofferdam.toml`.
     pub fn manifest(&self) -> String {
         let adapter = self.adapter.as_deref().unwrap_or("adapter-sqlite");
-        let mut text = String::from("[project]\nname = \"proof\"\ngateway = \"wh\"\n\n[plugins]\n");
+        let gateway = self.gateway_name();
+        let mut text = format!("[project]\nname = \"proof\"\ngateway = {gateway:?}\n\n[plugins]\n");
         let mut plugins: Vec<&str> = self.tasks.iter().map(|t| t.plugin.as_str()).collect();
         plugins.push(adapter);
         plugins.sort_unstable();
@@ -98,7 +105,10 @@ impl ProjectFiles {
         for plugin in plugins {
             let _ = writeln!(text, "{plugin} = {plugin:?}");
         }
-        let _ = write!(text, "\n[gateways]\nwh = {adapter:?}\n\n[[job]]\nname = \"all\"\nselect = [\"*\"]\n");
+        let _ = write!(
+            text,
+            "\n[gateways]\n{gateway} = {adapter:?}\n\n[[job]]\nname = \"all\"\nselect = [\"*\"]\n"
+        );
         for task in &self.tasks {
             let _ = write!(
                 text,
@@ -128,7 +138,8 @@ impl ProjectFiles {
     pub fn gateways(&self) -> String {
         let sqlite =
             "engine = \"sqlite\"\npath = \"warehouse/warehouse.db\"\nschemas = [\"allowed\", \"secret\"]\n";
-        format!("default = \"wh\"\n\n[gateways.wh]\n{}", self.gateway.as_deref().unwrap_or(sqlite))
+        let name = self.gateway_name();
+        format!("default = {name:?}\n\n[gateways.{name}]\n{}", self.gateway.as_deref().unwrap_or(sqlite))
     }
 
     /// A grant for everything such a project may do: schema `allowed`, not `secret`.
@@ -136,9 +147,10 @@ impl ProjectFiles {
         format!(
             "grant_format = 1\nid = \"proof\"\nowner = \"tests\"\nreason = \"a test\"\nexpires = 2099-01-01\n\
              require_confinement = []\n\n[subject]\nproject = \"{project}\"\ntasks = [\"*\"]\nplugins = {plugins:?}\nroles = [\"run\"]\n\n\
-             [[sql]]\ngateway = \"wh\"\nmode = \"write\"\nstatements = \"parsed\"\nreads = [\"allowed.*\"]\nwrites = [\"allowed.*\"]\nmax_rows = 100000\n\n\
+             [[sql]]\ngateway = {:?}\nmode = \"write\"\nstatements = \"parsed\"\nreads = [\"allowed.*\"]\nwrites = [\"allowed.*\"]\nmax_rows = 100000\n\n\
              [[files]]\nprefixes = [\"\"]\n\n[telemetry]\nlog = true\n\n[report]\nto_scheduler = [\"duration_s\", \"rows_affected\"]\n\n\
-             [limits]\nwall_ms = 60000\nmem_bytes = 67108864\nlog_bytes = 65536\n"
+             [limits]\nwall_ms = 60000\nmem_bytes = 67108864\nlog_bytes = 65536\n",
+            self.gateway_name()
         )
     }
 }

@@ -113,14 +113,19 @@ fn the_mysql_adapter_conforms_on_mariadb() {
     ");
 }
 
-/// The kit as a task of a release, run by the real programs under a grant for one schema.
-fn through_the_executor(adapter: &str, gateway: Option<String>) -> String {
+/// The kit as a task of a release.
+fn kit() -> Task {
     let mut kit = Task::sql("conformance", "");
     kit.plugin = "task-conformance".to_owned();
     kit.entry = "all".to_owned();
     kit.settings = vec![("schema".to_owned(), "\"allowed\"".to_owned())];
     (kit.wall_ms, kit.mem_bytes) = (60_000, 64 << 20);
-    let mut project = ProjectFiles::of(vec![kit]);
+    kit
+}
+
+/// The kit run by the real programs under a grant for one schema.
+fn through_the_executor(adapter: &str, gateway: Option<String>) -> String {
+    let mut project = ProjectFiles::of(vec![kit()]);
     project.adapter = Some(adapter.to_owned());
     project.gateway = gateway;
     let mut house = House::of(&project);
@@ -141,6 +146,24 @@ fn through_the_executor(adapter: &str, gateway: Option<String>) -> String {
         .1
         .trim()
         .to_owned()
+}
+
+#[test]
+fn a_mutant_is_caught_in_its_sandbox() {
+    let mut kit = kit();
+    kit.gateway = "lost-null".to_owned();
+    let mut project = ProjectFiles::of(vec![kit]);
+    project.adapter = Some("mutant-adapter".to_owned());
+    project.gateway_name = Some("lost-null".to_owned());
+    let mut house = House::of(&project);
+    house.up(&[]);
+    house.release().success();
+    let run = house.run_all();
+    let log = house.log(&run, "conformance");
+    let task = House::task(&run, "conformance");
+    assert_eq!(task["state"], "failed", "{task}");
+    assert!(log.lines().any(|line| line.contains("FAILED") && line.contains("types/text")), "{log}");
+    assert!(log.contains("CD0984"), "{log}");
 }
 
 fn server(engine: &str, port: u16, ca: &std::path::Path, place: &str) -> Option<String> {

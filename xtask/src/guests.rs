@@ -18,12 +18,13 @@ pub(crate) const PLUGINS: [(&str, &str); 7] = [
 ];
 
 /// Guests that only tests run.
-const TEST_GUESTS: [(&str, &str); 5] = [
+const TEST_GUESTS: [(&str, &str); 6] = [
     ("cofferdam-guest-bulk", "bulk"),
     ("cofferdam-guest-hostile-adapter", "hostile-adapter"),
     ("cofferdam-guest-hostile-network", "hostile-network"),
     ("cofferdam-guest-hostile-project", "hostile-project"),
     ("cofferdam-guest-hostile-task", "hostile-task"),
+    ("cofferdam-guest-mutant-adapter", "mutant-adapter"),
 ];
 
 /// Builds every guest, one cargo call each so that no feature of one reaches another. Gives the

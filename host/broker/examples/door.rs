@@ -18,7 +18,7 @@ use cofferdam_call::{
     Limits, Refusal, Reply, ToRunner, Usage, Value, read_frame, write_frame,
 };
 use cofferdam_cap_files::ReleaseFiles;
-use cofferdam_cap_sql::{Engine, Finding, Gateways, Opening, Peer, PoolState, RowsId, SqlDriver, SqlSession};
+use cofferdam_cap_sql::{Engine, Finding, Gateways, Opening, Peer, RowsId, SqlDriver, SqlSession};
 use cofferdam_grants::{Admission, GrantSet, Subject, parse};
 use cofferdam_ids::{
     AttemptNo, DispatchId, Fence, GatewayName, ProjectId, Role, RunId, Sha256Digest, TaskId, Timestamp,
@@ -31,14 +31,6 @@ struct Nothing(Vec<u8>);
 impl SqlDriver for Nothing {
     fn inspect(&self, _: Access) -> Vec<Finding> {
         Vec::new()
-    }
-
-    fn pools(&self) -> Vec<PoolState> {
-        Vec::new()
-    }
-
-    fn sweep(&self) -> Result<Vec<String>, Refusal> {
-        Ok(Vec::new())
     }
 
     fn engine(&self) -> Engine {

@@ -13,7 +13,7 @@ use cofferdam_call::{
     Access, Call, Column, DataType, FailureKind, HANDLES_MAX, Handle, Limits, LogLevel, Refusal, Reply, Value,
 };
 use cofferdam_cap_sql::{
-    Engine, Finding, Gateways, Opening, Peer, PoolState, RowsId, SessionWall, SqlDriver, SqlSession,
+    Engine, Finding, Gateways, Opening, Peer, RowsId, SessionWall, SqlDriver, SqlSession,
 };
 use cofferdam_grants::{Allowed, Ask, Decision};
 use cofferdam_ids::{Code, GatewayName, GrantId, Sha256Digest};
@@ -152,14 +152,6 @@ struct Watching(Disk);
 impl SqlDriver for Watching {
     fn inspect(&self, _: Access) -> Vec<Finding> {
         Vec::new()
-    }
-
-    fn pools(&self) -> Vec<PoolState> {
-        Vec::new()
-    }
-
-    fn sweep(&self) -> Result<Vec<String>, Refusal> {
-        Ok(Vec::new())
     }
 
     fn engine(&self) -> Engine {

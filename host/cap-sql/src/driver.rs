@@ -115,11 +115,15 @@ pub trait SqlDriver: Send + Sync {
     /// Connects with the credential of a mode and says what an operator should know of it, the
     /// good first. Never a secret.
     fn inspect(&self, access: Access) -> Vec<Finding>;
-    /// The connections held, by mode.
-    fn pools(&self) -> Vec<PoolState>;
+    /// The connections held, by mode; none where the engine is part of this process.
+    fn pools(&self) -> Vec<PoolState> {
+        Vec::new()
+    }
     /// Ends statements that an earlier process of this executor left running in the warehouse;
-    /// gives one sentence for each.
-    fn sweep(&self) -> Result<Vec<String>, Refusal>;
+    /// gives one sentence for each. Nothing outlives an engine that is part of this process.
+    fn sweep(&self) -> Result<Vec<String>, Refusal> {
+        Ok(Vec::new())
+    }
 }
 
 /// One thing an operator should know of a gateway.

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use cofferdam_ledger::Head;
 
 /// Runs warehouse work in a sealed space: projects, releases, keys, grants, ledger, runs.
 #[derive(Debug, Parser)]
@@ -271,6 +272,10 @@ pub enum LedgerCommand {
         /// An executor's data folder, or a ledger file [default: those of `cofferdam up`].
         #[arg(long, env = "COFFERDAM_DATA", value_name = "PATH")]
         data: Option<PathBuf>,
+        /// Where the ledger is known to have stood, as `get executors --json` says it: `SIZE:SHA256`.
+        /// Finds an end that was cut off or rewritten, too.
+        #[arg(long, value_name = "HEAD", requires = "data", value_parser = crate::ledgers::head)]
+        expect_head: Option<Head>,
         /// JSON or text.
         #[command(flatten)]
         json: Json,

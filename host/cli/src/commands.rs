@@ -352,10 +352,11 @@ fn ledger_command(at: Option<&Path>, command: &LedgerCommand) -> Outcome<u8> {
             }
             Ok(0)
         }
-        LedgerCommand::Verify { data, json } => {
+        LedgerCommand::Verify { data, expect_head, json } => {
             let mut all_whole = true;
             for (name, file) in ledgers::find(data.as_deref(), || Folder::find(at))? {
-                let (text, whole) = ledgers::verify_file(&name, &file, json.json, Paint::stdout())?;
+                let (text, whole) =
+                    ledgers::verify_file(&name, &file, *expect_head, json.json, Paint::stdout())?;
                 print(&text);
                 all_whole &= whole;
             }

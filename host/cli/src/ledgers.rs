@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cofferdam_ledger::{Verdict, VerifyOptions, render, show, verify};
+use cofferdam_ledger::{Head, Verdict, VerifyOptions, render, show, verify};
 use serde_json::json;
 
 use crate::{
@@ -87,10 +87,23 @@ pub fn show_to(out: &mut impl Write, file: &Path, task: Option<&str>, as_json: b
     Ok(())
 }
 
-/// Judges one ledger: the verdict, and whether it is whole.
-pub fn verify_file(name: &str, file: &Path, as_json: bool, paint: Paint) -> Outcome<(String, bool)> {
-    let verdict =
-        verify(open(file)?, &VerifyOptions::default()).map_err(|e| Failure::file("read", file, &e))?;
+/// Reads where a ledger stood: `SIZE:SHA256`.
+pub fn head(text: &str) -> Result<Head, String> {
+    let wrong = || format!("`{}` is not SIZE:SHA256, such as 812:{}", text::tame(text), "e3b0…");
+    let (size, hash) = text.split_once(':').ok_or_else(wrong)?;
+    Ok(Head { size: size.parse().map_err(|_| wrong())?, hash: hash.parse().map_err(|_| wrong())? })
+}
+
+/// Judges one ledger: the verdict, and whether it is whole and stood where it is known to have.
+pub fn verify_file(
+    name: &str,
+    file: &Path,
+    expect_head: Option<Head>,
+    as_json: bool,
+    paint: Paint,
+) -> Outcome<(String, bool)> {
+    let options = VerifyOptions { expect_head };
+    let verdict = verify(open(file)?, &options).map_err(|e| Failure::file("read", file, &e))?;
     let text = if as_json { json_verdict(name, &verdict) } else { words(name, &verdict, paint) };
     Ok((text, matches!(verdict, Verdict::Whole(_))))
 }
@@ -170,10 +183,27 @@ mod tests {
     fn a_file_that_is_no_ledger_names_its_first_bad_record() {
         let (_temp, file) = folder();
         fs::write(&file, "{\"seq\":0}\n").unwrap();
-        let (text, whole) = verify_file("executor-run", &file, false, Paint::off()).unwrap();
+        let (text, whole) = verify_file("executor-run", &file, None, false, Paint::off()).unwrap();
         assert!(!whole);
         assert!(text.starts_with("bad    executor-run: line 1: "), "{text}");
-        let (json, _) = verify_file("executor-run", &file, true, Paint::off()).unwrap();
+        let (json, _) = verify_file("executor-run", &file, None, true, Paint::off()).unwrap();
         assert!(json.contains("\"whole\":false"), "{json}");
+    }
+
+    #[test]
+    fn a_ledger_that_ends_before_it_is_known_to_have_stood_is_bad() {
+        let (_temp, file) = folder();
+        fs::write(&file, "").unwrap();
+        let known = |text: &str| {
+            let expected = Some(head(text).unwrap());
+            verify_file("executor-run", &file, expected, false, Paint::off()).unwrap()
+        };
+        let zeroes = "0".repeat(64);
+        assert!(known(&format!("0:{zeroes}")).1);
+        let (text, whole) = known(&format!("3:sha256:{zeroes}"));
+        assert!(!whole && text.starts_with("bad    executor-run: line 1: "), "{text}");
+        for wrong in ["", "3", "3:", ":00", "x:00", "-1:00"] {
+            assert!(head(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -14,7 +14,7 @@ mod names;
 mod replace;
 pub mod types;
 
-use cofferdam_sdk::{Access, Adapter, Failure, Sql, adapter::SqlConnection, export_adapter};
+use cofferdam_sdk::{Access, Adapter, Failure, Sql, adapter::SqlConnection};
 
 /// The adapter.
 pub struct Sqlite;
@@ -27,4 +27,5 @@ impl Adapter for Sqlite {
     }
 }
 
-export_adapter!(Sqlite);
+#[cfg(feature = "component")]
+cofferdam_sdk::export_adapter!(Sqlite);

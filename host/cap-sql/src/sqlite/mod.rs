@@ -21,7 +21,7 @@ use cofferdam_vault::{SecretRef, Vault};
 use rusqlite::Connection;
 
 use crate::{
-    driver::{Engine, Finding, Opening, PoolState, SqlDriver, SqlSession},
+    driver::{Engine, Finding, Opening, SqlDriver, SqlSession},
     refusals,
     turn::WriteTurn,
 };
@@ -127,15 +127,6 @@ impl SqlDriver for Sqlite {
             Ok(files) => inspection::inspect(&files, access),
             Err(refusal) => vec![Finding { good: false, text: refusal.message }],
         }
-    }
-
-    fn pools(&self) -> Vec<PoolState> {
-        Vec::new()
-    }
-
-    fn sweep(&self) -> Result<Vec<String>, Refusal> {
-        // The engine is part of this process: nothing outlives it.
-        Ok(Vec::new())
     }
 
     fn engine(&self) -> Engine {

@@ -20,7 +20,8 @@ pub(super) fn reads(
     effect: &Effect<'_>,
     default_schema: &str,
 ) -> Result<Reading, ReadingProblem> {
-    let mut walk = Walk { statement, inner, effect, scopes: Vec::new(), reads: BTreeSet::new(), called: Vec::new() };
+    let mut walk =
+        Walk { statement, inner, effect, scopes: Vec::new(), reads: BTreeSet::new(), called: Vec::new() };
     if let ControlFlow::Break(problem) = statement.visit(&mut walk) {
         return Err(problem);
     }

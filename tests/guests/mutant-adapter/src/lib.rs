@@ -73,6 +73,8 @@ impl Mutant {
 /// The mutant.
 pub struct Mutants;
 
+cofferdam_sdk::export_adapter!(Mutants);
+
 impl Adapter for Mutants {
     type Connection = Mutant;
 

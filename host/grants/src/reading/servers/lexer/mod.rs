@@ -161,6 +161,16 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// What a letter before a quote makes of the string, in every server alike.
+fn literal_of(letter: &str) -> Option<fn(String) -> Token> {
+    match letter {
+        "b" | "B" => Some(Token::SingleQuotedByteStringLiteral),
+        "x" | "X" => Some(Token::HexStringLiteral),
+        "n" | "N" => Some(Token::NationalStringLiteral),
+        _ => None,
+    }
+}
+
 fn is_word_start(c: char) -> bool {
     c.is_ascii_alphabetic() || c == '_'
 }

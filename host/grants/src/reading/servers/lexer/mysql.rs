@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::{Cut, Scan, is_word_part, is_word_start, refuse, refuse_character, refuse_wide};
+use super::{Cut, Scan, is_word_part, is_word_start, literal_of, refuse, refuse_character, refuse_wide};
 use crate::reading::ReadingProblem;
 
 /// Characters of a name.
@@ -87,13 +87,7 @@ fn word(scan: &mut Scan<'_>) -> Cut<()> {
         return refuse("a name is longer than 64 characters");
     }
     if next == Some('\'') {
-        let make: Option<fn(String) -> Token> = match text {
-            "b" | "B" => Some(Token::SingleQuotedByteStringLiteral),
-            "x" | "X" => Some(Token::HexStringLiteral),
-            "n" | "N" => Some(Token::NationalStringLiteral),
-            _ => None,
-        };
-        if let Some(make) = make {
+        if let Some(make) = literal_of(text) {
             let content = scan.quoted('\'')?;
             scan.push(make(content));
             return Ok(());

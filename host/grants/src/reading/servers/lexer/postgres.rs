@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::{Cut, Scan, is_word_part, is_word_start, refuse, refuse_character, refuse_wide};
+use super::{Cut, Scan, is_word_part, is_word_start, literal_of, refuse, refuse_character, refuse_wide};
 
 /// Bytes of a name; the server cuts off what is longer.
 const NAME_BYTES_MAX: usize = 63;
@@ -112,15 +112,13 @@ fn word(scan: &mut Scan<'_>) -> Cut<()> {
         return Ok(());
     }
     if next == Some('\'') {
-        let make: Option<fn(String) -> Token> = match text {
-            "e" | "E" => Some(Token::EscapedStringLiteral),
-            "b" | "B" => Some(Token::SingleQuotedByteStringLiteral),
-            "x" | "X" => Some(Token::HexStringLiteral),
-            "n" | "N" => Some(Token::NationalStringLiteral),
-            _ => None,
-        };
-        if let Some(make) = make {
-            let content = if matches!(text, "e" | "E") { escaped(scan)? } else { scan.quoted('\'')? };
+        if matches!(text, "e" | "E") {
+            let content = escaped(scan)?;
+            scan.push(Token::EscapedStringLiteral(content));
+            return Ok(());
+        }
+        if let Some(make) = literal_of(text) {
+            let content = scan.quoted('\'')?;
             scan.push(make(content));
             return Ok(());
         }
