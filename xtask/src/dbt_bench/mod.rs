@@ -253,6 +253,9 @@ impl Here<'_> {
         let mut script = String::from("CREATE SCHEMA copied;\n");
         for entry in fs::read_dir(project.join("seeds"))?.flatten() {
             let file = entry.path();
+            if file.extension().is_none_or(|e| e != "csv") {
+                continue;
+            }
             let text = fs::read_to_string(&file)?;
             let head = text.lines().next().unwrap_or_default();
             let columns: Vec<String> = head.split(',').map(|column| format!("{column} text")).collect();

@@ -222,7 +222,7 @@ fn seeds(file: &Files<'_>) -> Result<()> {
             n += 1;
             let _ = writeln!(
                 text,
-                "{n},2024-{:02}-{:02},{},{},{}.{:02},label-{},{},\"a note, with a comma {}\"",
+                "{n},2024-{:02}-{:02},{},{},{}.{:02},label-{},{},\"a note of some length, with a comma in it, number {}\"",
                 n % 12 + 1,
                 n % 28 + 1,
                 n * 7919 % 100_000,
@@ -236,5 +236,11 @@ fn seeds(file: &Files<'_>) -> Result<()> {
         }
         file.write(&format!("seeds/{table}.csv"), &text)?;
     }
+    // dbt 2.x makes no column of a number with a point by itself.
+    file.write(
+        "seeds/seeds.yml",
+        "seeds:\n  - name: sales\n    config: {column_types: {price: \"numeric(10,2)\"}}\n  - name: visits\n    \
+         config: {column_types: {price: \"numeric(10,2)\"}}\n",
+    )?;
     file.model("paid", "view", "select count(*) as n from {{ ref('sales') }} where is_paid")
 }
