@@ -31,6 +31,8 @@ struct Wanted {
     path: String,
     line: u32,
     name: String,
+    /// Named by a path that leads out of the release: any package that is there will do.
+    is_outside: bool,
 }
 
 impl Search<'_> {
@@ -95,10 +97,8 @@ impl Search<'_> {
         let text = |key: &str| entry.get(key).and_then(Node::text);
         if let Some(local) = text("local") {
             let Some(local) = joined(folder, local) else {
-                let why = format!(
-                    "the package `{local}` lies outside of the release; move it into the project's folder"
-                );
-                self.problems.add(path, entry.line, why);
+                let (path, name) = (path.to_owned(), local.to_owned());
+                wanted.push(Wanted { path, line: entry.line, name, is_outside: true });
                 return;
             };
             let project = format!("{local}dbt_project.yml");
@@ -114,11 +114,13 @@ impl Search<'_> {
         let name = text("package").or_else(|| text("git")).or_else(|| text("tarball"));
         match text("name").or(name) {
             Some(name) => {
-                wanted.push(Wanted { path: path.to_owned(), line: entry.line, name: name.to_owned() });
+                let (path, name) = (path.to_owned(), name.to_owned());
+                wanted.push(Wanted { path, line: entry.line, name, is_outside: false });
             }
             None if entry.get("private").is_some() => {
                 let name = text("private").unwrap_or_default().to_owned();
-                wanted.push(Wanted { path: path.to_owned(), line: entry.line, name });
+                let path = path.to_owned();
+                wanted.push(Wanted { path, line: entry.line, name, is_outside: false });
             }
             None => {
                 self.problems.add(path, entry.line, "a package is `package`, `git`, `tarball` or `local`");
@@ -153,14 +155,27 @@ impl Search<'_> {
                 missing.push((one, last));
             }
         }
+        // Those that any package satisfies come last.
+        missing.sort_by_key(|(one, _)| one.is_outside);
         for (one, last) in missing {
             // A repository may be called `dbt-thing` and the package in it `thing`, or anything.
             let stem = last.trim_start_matches("dbt_");
             let near = free.iter().find(|name| name.contains(stem)).or_else(|| free.iter().next()).cloned();
             if let Some(name) = near
-                && (one.name.contains(':') || one.name.ends_with(".git") || name.contains(stem))
+                && (one.is_outside
+                    || one.name.contains(':')
+                    || one.name.ends_with(".git")
+                    || name.contains(stem))
             {
                 free.remove(&name);
+                continue;
+            }
+            if one.is_outside {
+                let why = format!(
+                    "the package `{}` lies outside of the release and not in `{packages_path}/`; copy it there",
+                    one.name
+                );
+                self.problems.add(&one.path, one.line, why);
                 continue;
             }
             let why = format!(
