@@ -51,6 +51,9 @@ pub enum Command {
     Release(Release),
     /// Run a job, some tasks, or everything, and watch.
     Run(Run),
+    /// dbt's own commands, for projects in dbt's format as they are.
+    #[command(subcommand)]
+    Dbt(crate::dbt::args::Dbt),
     /// What the scheduler knows: executors, runs, releases.
     #[command(subcommand)]
     Get(Get),
@@ -348,6 +351,7 @@ mod tests {
           up       Start a scheduler and two executors on this machine; Ctrl-C stops them
           release  Build, sign, hand over and read releases
           run      Run a job, some tasks, or everything, and watch
+          dbt      dbt's own commands, for projects in dbt's format as they are
           get      What the scheduler knows: executors, runs, releases
           cancel   Stop a run
           logs     What tasks said: logs never leave the customer's machines

@@ -7,7 +7,8 @@
 
 use std::{error::Error, fmt};
 
-use cofferdam_ids::{Code, Explain, Fault, render};
+pub(crate) use cofferdam_ids::Code;
+use cofferdam_ids::{Explain, Fault, render};
 
 /// The command line was not understood.
 pub const USAGE: Code = Code(1);
@@ -95,6 +96,11 @@ impl Failure {
             fix: fix.into(),
             before: String::new(),
         })
+    }
+
+    /// Its code.
+    pub fn code(&self) -> Code {
+        self.code
     }
 
     /// The same with the error underneath.

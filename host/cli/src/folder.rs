@@ -56,9 +56,20 @@ impl Folder {
         &self.root
     }
 
-    /// `cofferdam.toml`.
+    /// `cofferdam.toml`, or what `cofferdam dbt` made in its stead.
     pub fn config_file(&self) -> PathBuf {
-        self.root.join(config::FILE_NAME)
+        self.made(&format!("dbt/{}", config::FILE_NAME)).unwrap_or_else(|| self.root.join(config::FILE_NAME))
+    }
+
+    /// Whether the project has no `cofferdam.toml`, so that `cofferdam dbt` makes what it needs.
+    pub fn is_bare(&self) -> bool {
+        !self.root.join(config::FILE_NAME).is_file()
+    }
+
+    /// What `cofferdam dbt` made where the project has no `cofferdam.toml`.
+    fn made(&self, path: &str) -> Option<PathBuf> {
+        let file = self.inner(path);
+        (self.is_bare() && file.exists()).then_some(file)
     }
 
     /// Reads `cofferdam.toml`.
@@ -85,12 +96,12 @@ impl Folder {
 
     /// Operator's grants.
     pub fn grants(&self) -> PathBuf {
-        self.inner("grants")
+        self.made("dbt/grants").unwrap_or_else(|| self.inner("grants"))
     }
 
     /// Operator's gateways.
     pub fn gateways(&self) -> PathBuf {
-        self.inner("gateways.toml")
+        self.made("dbt/gateways.toml").unwrap_or_else(|| self.inner("gateways.toml"))
     }
 
     /// What a running `up` says of itself.
@@ -164,6 +175,25 @@ pub fn replace_beside(path: &Path, bytes: &[u8]) -> Outcome<()> {
 fn sibling(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+}
+
+/// Writes a file that is found by its digest, if it is not there. Not made durable: whoever uses it
+/// compares the digest, and it can be made again.
+pub(crate) fn keep_blob(path: &Path, bytes: &[u8]) -> Outcome<()> {
+    if fs::metadata(path).is_ok_and(|there| there.len() == bytes.len() as u64) {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        private_folder(parent)?;
+    }
+    let part = sibling(path);
+    let write = || {
+        let _ = fs::remove_file(&part);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        file.write_all(bytes)?;
+        fs::rename(&part, path)
+    };
+    write().map_err(|e| Failure::file("write", path, &e))
 }
 
 fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {

@@ -12,6 +12,7 @@ pub mod args;
 mod commands;
 pub mod config;
 pub mod connect;
+pub mod dbt;
 pub mod failure;
 pub mod folder;
 mod gateways;

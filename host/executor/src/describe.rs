@@ -29,7 +29,7 @@ use cofferdam_ledger::{AppendLog, Ledger, Sink};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    artifacts::compile,
+    artifacts::{Artifacts, compile, fingerprint},
     blobs::Blob,
     clock::WallClock,
     error::{ExecutorError, clean},
@@ -63,6 +63,9 @@ pub struct DescribeArgs {
     /// A variable: a name, `=`, and a JSON value.
     #[arg(long = "var", value_name = "NAME=JSON")]
     vars: Vec<String>,
+    /// Where compiled loaders are kept, each under an authentication code; none are kept without it.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
     /// Where files the loader makes go, each under its digest; without it there can be none.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -138,7 +141,10 @@ fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<
     let files = read_files(question.files)?;
     let vars = args.vars.iter().map(|v| variable(v)).collect::<Result<_, _>>()?;
     let component = read_component(&args.plugin)?;
-    let artifact = compile(program, &component)?;
+    let artifact = match &args.cache {
+        Some(cache) => compiled(cache, program, &component)?,
+        None => Arc::new(compile(program, &component)?),
+    };
     let memory_bytes_max = LIMITS.memory_bytes;
     let (runner, lanes) = RunnerProcess::start(program, 1, memory_bytes_max)?;
     runner.load(component.digest(), &artifact)?;
@@ -176,6 +182,16 @@ fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<
             Err(ExecutorError::RunnerDied("it ended a project as if it were a task".into()))
         }
     }
+}
+
+/// The loader's machine code, from a folder whose key no other user can read, or compiled anew.
+fn compiled(cache: &Path, program: &Path, component: &Blob) -> Result<Arc<Vec<u8>>, ExecutorError> {
+    let key = crate::folder::cache_key(cache)?;
+    let folder = cache.join("artifacts");
+    crate::folder::private_folder(&folder)
+        .map_err(|e| ExecutorError::Folder { path: folder.clone(), why: e.to_string() })?;
+    let artifacts = Artifacts::open(folder, program.to_owned(), key, fingerprint()?);
+    artifacts.get(component).map(|artifact| artifact.bytes)
 }
 
 /// Puts what the loader made into a folder. Its paths are for whoever builds the release to judge.

@@ -114,6 +114,26 @@ impl OwnKey {
     }
 }
 
+/// The key of a cache of compiled components outside of a data folder, made on first use.
+pub fn cache_key(folder: &Path) -> Result<[u8; 32], ExecutorError> {
+    let bad = |e: io::Error| ExecutorError::Folder { path: folder.to_owned(), why: e.to_string() };
+    private_folder(folder).map_err(bad)?;
+    let path = folder.join("key");
+    let seed = match read_seed(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed).map_err(|e| bad(io::Error::other(e.to_string())))?;
+            match write_new(&path, &seed) {
+                // Another build made it at the same time.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => read_seed(&path).map_err(bad)?,
+                made => made.map(|()| seed).map_err(bad)?,
+            }
+        }
+        read => read.map_err(bad)?,
+    };
+    Ok(derive(&seed, "cofferdam-artifact-mac-v1"))
+}
+
 fn derive(seed: &[u8; 32], purpose: &str) -> [u8; 32] {
     mac(seed, &[purpose.as_bytes()])
 }

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use cofferdam_bundle::statement::Release;
 use cofferdam_ids::{Code, Explain, Fault, Role, TaskId};
 
-/// Selectors of one run or job.
-pub const SELECTORS_MAX: usize = 1_000;
+/// Selectors of one run or job: as many as a release has tasks, each named by its id.
+pub const SELECTORS_MAX: usize = 20_000;
 /// Bytes of one selector.
 pub const SELECTOR_BYTES_MAX: usize = 300;
 
@@ -79,25 +79,26 @@ struct Graph<'a> {
     release: &'a Release,
     role: Role,
     in_role: Vec<bool>,
+    index: HashMap<&'a str, usize>,
     needs: Vec<Vec<usize>>,
     needed_by: Vec<Vec<usize>>,
 }
 
 impl<'a> Graph<'a> {
     fn new(release: &'a Release, role: Role) -> Self {
-        let index: HashMap<&TaskId, usize> =
-            release.tasks.iter().enumerate().map(|(i, t)| (&t.id, i)).collect();
+        let index: HashMap<&str, usize> =
+            release.tasks.iter().enumerate().map(|(i, t)| (t.id.as_str(), i)).collect();
         let needs: Vec<Vec<usize>> = release
             .tasks
             .iter()
-            .map(|t| t.needs.iter().filter_map(|id| index.get(id).copied()).collect())
+            .map(|t| t.needs.iter().filter_map(|id| index.get(id.as_str()).copied()).collect())
             .collect();
         let mut needed_by = vec![Vec::new(); needs.len()];
         for (i, list) in needs.iter().enumerate() {
             list.iter().for_each(|n: &usize| needed_by[*n].push(i));
         }
         let in_role = release.tasks.iter().map(|t| t.roles.contains(&role)).collect();
-        Self { release, role, in_role, needs, needed_by }
+        Self { release, role, in_role, index, needs, needed_by }
     }
 
     fn add(&self, selector: &str, chosen: &mut [bool]) -> Result<(), SelectError> {
@@ -117,7 +118,12 @@ impl<'a> Graph<'a> {
                     None => glob(core, task.id.as_str()),
                 }
         };
-        let found: Vec<usize> = (0..self.in_role.len()).filter(fits).collect();
+        // A run of thousands of tasks names each by its id.
+        let named = tag.is_none().then(|| self.index.get(core).copied()).flatten();
+        let found: Vec<usize> = match named {
+            Some(i) => Some(i).into_iter().filter(fits).collect(),
+            None => (0..self.in_role.len()).filter(fits).collect(),
+        };
         if found.is_empty() {
             let nearest = if tag.is_some() { None } else { self.nearest(core) };
             return Err(SelectError::Nothing { selector: shown(), role: self.role, nearest });

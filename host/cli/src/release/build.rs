@@ -7,10 +7,11 @@
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
-use cofferdam_bundle::statement::{Provenance, Release};
+use cofferdam_bundle::statement::{FileEntry, Provenance, Release};
 use cofferdam_ids::{ByteCount, PluginName, ReleaseSeq, Timestamp};
 
 use crate::{
+    config::Config,
     failure::{CONFIG, Failure, Outcome},
     folder::Folder,
     text,
@@ -18,8 +19,9 @@ use crate::{
 
 use super::{
     assemble::{Parts, assemble},
-    collect, components,
-    describe::{self, Asked},
+    collect,
+    components::{self, Taken},
+    describe::{self, Asked, Described},
     store::{self, Local},
 };
 
@@ -51,39 +53,77 @@ impl Built {
 /// Builds a release. `plugins` is a folder of built components to look in first.
 pub fn build(folder: &Folder, seq: Option<u64>, plugins: Option<&Path>, now: Timestamp) -> Outcome<Built> {
     let config = folder.config()?;
-    let local = Local::of(folder, seq.unwrap_or_else(|| store::next_seq(folder)));
-    store::check_free(&local)?;
+    let seq = seq.unwrap_or_else(|| store::next_seq(folder));
+    store::check_free(&Local::of(folder, seq))?;
+    let taken = take_in(folder, &config, plugins, &[])?;
+    let described = describe_all(folder, &config, &taken)?;
+    finish(folder, &config, seq, taken, described, now)
+}
+
+/// Everything a release holds but what its loaders say.
+pub(crate) struct TakenIn {
+    pub(crate) files: Vec<FileEntry>,
+    pub(crate) plugins: BTreeMap<PluginName, Taken>,
+}
+
+/// Takes in a project's files and plugins.
+pub(crate) fn take_in(
+    folder: &Folder,
+    config: &Config,
+    plugins: Option<&Path>,
+    mounts: &[collect::Mount],
+) -> Outcome<TakenIn> {
     let blobs = store::blobs(folder);
     let mut found = BTreeMap::new();
     for (name, entry) in &config.plugins {
-        found.insert(name, components::take_in(folder, name, entry, plugins, &blobs)?);
+        found.insert(name.clone(), components::take_in(folder, name, entry, plugins, &blobs)?);
     }
-    let component = |name: &PluginName| {
-        found.get(name).ok_or_else(|| {
+    let files = collect::collect(folder.root(), &config.release.exclude, mounts, &blobs)?;
+    Ok(TakenIn { files, plugins: found })
+}
+
+/// Asks every loader, in the order of the file.
+pub(crate) fn describe_all(folder: &Folder, config: &Config, taken: &TakenIn) -> Outcome<Vec<Described>> {
+    let blobs = store::blobs(folder);
+    let cache = folder.inner("cache");
+    let described = config.loaders.iter().map(|loader| {
+        let name = loader.plugin.get_ref();
+        let component = taken.plugins.get(name).ok_or_else(|| {
             Failure::new(CONFIG, format!("no plugin is called `{name}`"), "add it to [plugins]")
-        })
-    };
-    let mut files = collect::collect(folder.root(), &config.release.exclude, &blobs)?;
-    let mut described = Vec::new();
-    let mut made = Vec::new();
-    for loader in &config.loaders {
-        let taken = component(loader.plugin.get_ref())?;
-        let Some((gateway, adapter)) = config.gateway_adapter(&loader.gateway) else { continue };
-        let (component, files, blobs) = (&*taken.path, &*files, &*blobs);
-        let asked = Asked { component, gateway, adapter, files, blobs };
-        let found = describe::describe(loader, &asked)?;
-        made.extend(found.files);
-        described.push((loader, found.tasks));
+        })?;
+        let Some((gateway, adapter)) = config.gateway_adapter(&loader.gateway) else {
+            return Ok(Described { tasks: Vec::new(), files: Vec::new() });
+        };
+        let (component, files, blobs, cache) = (&*component.path, &*taken.files, &*blobs, &*cache);
+        describe::describe(loader, &Asked { component, gateway, adapter, files, blobs, cache })
+    });
+    described.collect()
+}
+
+/// Puts a release together and keeps it under its number.
+pub(crate) fn finish(
+    folder: &Folder,
+    config: &Config,
+    seq: u64,
+    taken: TakenIn,
+    described: Vec<Described>,
+    now: Timestamp,
+) -> Outcome<Built> {
+    let local = Local::of(folder, seq);
+    let mut files = taken.files;
+    let mut tasks = Vec::new();
+    for (loader, found) in config.loaders.iter().zip(described) {
+        files.extend(found.files);
+        tasks.push((loader, found.tasks));
     }
-    files.extend(made);
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let release = assemble(Parts {
-        config: &config,
-        seq: ReleaseSeq(local.seq),
+        config,
+        seq: ReleaseSeq(seq),
         now,
         files,
-        plugins: found.into_values().map(|taken| taken.entry).collect(),
-        described,
+        plugins: taken.plugins.into_values().map(|taken| taken.entry).collect(),
+        described: tasks,
         provenance: provenance(folder.root()),
     })?;
     store::keep(&local, &release)?;

@@ -30,11 +30,34 @@ const DEPTH_MAX: usize = 64;
 /// Folders of tools, never part of a project.
 const SKIPPED: [&str; 5] = ["target", "logs", "node_modules", "__pycache__", "venv"];
 
+/// A folder from elsewhere that stands at a path of the project: a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mount {
+    /// Its path in the release.
+    pub(crate) path: String,
+    /// Where it lies.
+    pub(crate) folder: PathBuf,
+}
+
 /// Takes in the files of a project. `blobs` is where copies by digest go.
-pub(crate) fn collect(root: &Path, exclude: &[String], blobs: &Path) -> Outcome<Vec<FileEntry>> {
-    let mut walk = Walk { root, exclude, paths: Vec::new() };
+pub(crate) fn collect(
+    root: &Path,
+    exclude: &[String],
+    mounts: &[Mount],
+    blobs: &Path,
+) -> Outcome<Vec<FileEntry>> {
+    let mut walk = Walk { root, exclude, mounts, paths: Vec::new() };
     walk.folder(root, "", 0)?;
+    for mount in mounts {
+        // A package is taken in without its own packages and trials.
+        let exclude = ["integration_tests", "dbt_packages", "dbt_modules"].map(str::to_owned);
+        let mut package = Walk { root: &mount.folder, exclude: &exclude, mounts: &[], paths: Vec::new() };
+        package.folder(&mount.folder, "", 0)?;
+        walk.paths
+            .extend(package.paths.into_iter().map(|(path, file)| (format!("{}/{path}", mount.path), file)));
+    }
     walk.paths.sort();
+    walk.paths.dedup_by(|a, b| a.0 == b.0);
     let mut total = 0;
     let mut files = Vec::with_capacity(walk.paths.len());
     for (path, file) in walk.paths {
@@ -56,7 +79,7 @@ pub(crate) fn take_in(path: &str, file: &Path, blobs: &Path) -> Outcome<FileEntr
     }
     let bytes = fs::read(file).map_err(|e| Failure::file("read", file, &e))?;
     let sha256 = Sha256Digest::of(&bytes);
-    folder::write_new(&blobs.join(sha256.to_string()), &bytes, 0o600)?;
+    folder::keep_blob(&blobs.join(sha256.to_string()), &bytes)?;
     Ok(FileEntry { path: path.to_owned(), sha256, size: bytes.len() as u64 })
 }
 
@@ -69,6 +92,7 @@ fn too_large(what: &str, most: u64) -> Box<Failure> {
 struct Walk<'a> {
     root: &'a Path,
     exclude: &'a [String],
+    mounts: &'a [Mount],
     paths: Vec<(String, PathBuf)>,
 }
 
@@ -83,7 +107,8 @@ impl Walk<'_> {
             };
             let path = format!("{prefix}{name}");
             let is_ours = depth == 0 && name == crate::config::FILE_NAME;
-            if name.starts_with('.') || is_ours || self.is_excluded(&path, &name) {
+            let mounted = self.mounts.iter().any(|mount| mount.path == path);
+            if name.starts_with('.') || is_ours || mounted || self.is_excluded(&path, &name) {
                 continue;
             }
             let kind = entry.file_type().map_err(|e| Failure::file("read", &entry.path(), &e))?;
@@ -150,7 +175,7 @@ mod tests {
 
     fn paths(temp: &tempfile::TempDir, exclude: &[&str]) -> Outcome<Vec<String>> {
         let exclude: Vec<String> = exclude.iter().map(|e| (*e).to_owned()).collect();
-        let files = collect(temp.path(), &exclude, &temp.path().join(".cofferdam/blobs"))?;
+        let files = collect(temp.path(), &exclude, &[], &temp.path().join(".cofferdam/blobs"))?;
         Ok(files.into_iter().map(|file| file.path).collect())
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn take_in(
     let file = programs::plugin(project.root(), entry, plugins)?;
     let (bytes, found, world) = plugin::read(&file)?;
     let path = blobs.join(found.sha256.to_string());
-    folder::write_new(&path, &bytes, 0o600)?;
+    folder::keep_blob(&path, &bytes)?;
     let entry = PluginEntry {
         name: name.clone(),
         sha256: found.sha256,

@@ -49,7 +49,7 @@ enum Answer {
 }
 
 /// What a loader says of its folder.
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Described {
     /// The tasks.
     pub(crate) tasks: Vec<TaskDescription>,
@@ -64,6 +64,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) adapter: &'a PluginName,
     pub(crate) files: &'a [FileEntry],
     pub(crate) blobs: &'a Path,
+    /// Where compiled loaders are kept.
+    pub(crate) cache: &'a Path,
 }
 
 /// An error the executor explains itself.
@@ -94,6 +96,8 @@ pub(crate) fn describe(loader: &Loader, asked: &Asked<'_>) -> Outcome<Described>
         settings: settings.map(|(name, value)| NamedJson { name: name.clone(), json: json(value) }).collect(),
     };
     folder::private_folder(asked.blobs)?;
+    folder::private_folder(asked.cache)?;
+    command.arg("--cache").arg(asked.cache);
     let output = ask(command, &serde_json::to_vec(&question).unwrap_or_default())?;
     let broken = |why: String| {
         Failure::new(
@@ -237,6 +241,7 @@ mod tests {
             adapter: &PluginName::new("a").unwrap(),
             files: &files,
             blobs: temp.path(),
+            cache: temp.path(),
         };
         let found = Described { tasks: Vec::new(), files: vec![entry(path)] };
         Ok(placed(&loader, found, &asked)?.files.into_iter().map(|file| file.path).collect())

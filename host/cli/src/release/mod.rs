@@ -15,10 +15,13 @@ mod push;
 mod store;
 
 pub use build::{Built, build};
+pub(crate) use build::{TakenIn, describe_all, finish, take_in};
+pub(crate) use collect::Mount;
+pub(crate) use describe::Described;
 pub use inspect::{Opened, inspect_text, open_any};
 pub use push::{Pushed, push};
-pub(crate) use store::by_digest;
 pub use store::{Local, latest, sign, signed};
+pub(crate) use store::{by_digest, next_seq};
 
 #[cfg(test)]
 pub(crate) fn sample() -> cofferdam_bundle::statement::Release {

@@ -10,7 +10,7 @@ mod leftover;
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -39,6 +39,9 @@ const STOP_MAX: Duration = Duration::from_secs(12);
 /// Seconds executors may finish what they run, within [`STOP_MAX`].
 const DRAIN_S: u64 = 8;
 
+/// MiB of guest memory an executor lends all attempts together.
+const MEMORY_MIB: u32 = 2048;
+
 /// What the person asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -46,6 +49,55 @@ pub struct Options {
     pub slots: u32,
     /// Where the scheduler listens.
     pub listen: String,
+}
+
+/// A scheduler and executors that this process started.
+pub(crate) struct Session {
+    children: Vec<Child>,
+    up_file: PathBuf,
+    _lock: File,
+}
+
+impl Session {
+    /// Stops everything.
+    pub(crate) async fn stop(self) {
+        stop_children(self.children, &self.up_file).await;
+    }
+}
+
+/// Starts a scheduler and executors of these roles; none where some are up in the folder already.
+pub(crate) async fn begin(
+    folder: &Folder,
+    config: &Config,
+    options: &Options,
+    roles: &[Role],
+    now: Timestamp,
+) -> Outcome<Option<Session>> {
+    let root_sha256 = keys::root_digest(folder, now)?.to_string();
+    let lock = match lock(folder) {
+        Err(failure) if failure.code() == ALREADY_UP => return Ok(None),
+        lock => lock?,
+    };
+    leftover::stop(folder).await?;
+    let clients = clients(folder).await?;
+    let mut children = Vec::new();
+    let up_file = folder.up_file();
+    match start(folder, config, options, roles, &clients, root_sha256, &mut children).await {
+        Ok(_) => Ok(Some(Session { children, up_file, _lock: lock })),
+        Err(failure) => {
+            stop_children(children, &up_file).await;
+            Err(failure)
+        }
+    }
+}
+
+async fn stop_children(mut children: Vec<Child>, up_file: &Path) {
+    let _ = fs::remove_file(up_file);
+    // Executors first: what they report on their way out still finds a scheduler.
+    children.reverse();
+    let scheduler = children.pop();
+    child::stop_all(children, STOP_MAX).await;
+    child::stop_all(scheduler.into_iter().collect(), STOP_MAX).await;
 }
 
 /// Starts everything, waits for a signal, stops everything.
@@ -58,8 +110,9 @@ pub async fn up(folder: &Folder, options: &Options, now: Timestamp, paint: Paint
     let mut stop = Stop::new()?;
     let clients = clients(folder).await?;
     let mut children: Vec<Child> = Vec::new();
+    let (root, roles) = (root_sha256.to_string(), [Role::Run, Role::Apply]);
     let started = tokio::select! {
-        started = start(folder, &config, options, &clients, root_sha256.to_string(), &mut children) => started,
+        started = start(folder, &config, options, &roles, &clients, root, &mut children) => started.map(Some),
         () = stop.asked() => Ok(None),
     };
     let outcome = match started {
@@ -74,27 +127,23 @@ pub async fn up(folder: &Folder, options: &Options, now: Timestamp, paint: Paint
         Ok(None) => Ok(()),
         Err(failure) => Err(failure),
     };
-    let _ = fs::remove_file(folder.up_file());
-    // Executors first: what they report on their way out still finds a scheduler.
-    children.reverse();
-    let scheduler = children.pop();
-    child::stop_all(children, STOP_MAX).await;
-    child::stop_all(scheduler.into_iter().collect(), STOP_MAX).await;
+    stop_children(children, &folder.up_file()).await;
     if outcome.is_ok() {
         println!("stopped");
     }
     outcome
 }
 
-/// Starts the three programs in turn; gives the scheduler's address once all are ready.
+/// Starts the programs in turn; gives the scheduler's address once all are ready.
 async fn start(
     folder: &Folder,
     config: &Config,
     options: &Options,
+    roles: &[Role],
     clients: &Clients,
     root_sha256: String,
     children: &mut Vec<Child>,
-) -> Outcome<Option<String>> {
+) -> Outcome<String> {
     let mut scheduler = Command::new(programs::beside("cofferdam-scheduler")?);
     scheduler.arg("start").arg("--data").arg(folder.inner("scheduler"));
     scheduler.args(["--listen", &options.listen]).arg("--dispatch-key").arg(folder.key_file("dispatch"));
@@ -103,7 +152,11 @@ async fn start(
     let url = ready(children).await?.ok_or_else(|| {
         Failure::new(PROGRAM, "the scheduler did not say where it listens", "install programs of one version")
     })?;
-    for (role, client) in [(Role::Run, &clients.executor_run), (Role::Apply, &clients.executor_apply)] {
+    for role in roles.iter().copied() {
+        let client = match role {
+            Role::Run => &clients.executor_run,
+            Role::Apply => &clients.executor_apply,
+        };
         let command = executor(folder, config, options, role, client, &url, &root_sha256)?;
         let name = format!("executor-{role}");
         let log = folder.inner(&format!("up/{name}.log"));
@@ -113,7 +166,7 @@ async fn start(
     let up = UpFile { url: url.clone(), pid: std::process::id(), children: pids(children) };
     folder::replace(&folder.up_file(), &folder::json_text(&up), 0o600)?;
     ready(children).await?;
-    Ok(Some(url))
+    Ok(url)
 }
 
 /// Waits until every child is ready; gives the first address one of them names.
@@ -155,6 +208,7 @@ fn executor(
         .env("COFFERDAM_POOL", pool)
         .env("COFFERDAM_CLUSTER", cluster)
         .env("COFFERDAM_SLOTS", options.slots.to_string())
+        .env("COFFERDAM_MEMORY_MIB", MEMORY_MIB.to_string())
         .env("COFFERDAM_NAME", format!("local-{role}"))
         .env("COFFERDAM_DRAIN_S", DRAIN_S.to_string())
         .env_remove("COFFERDAM_CLIENT_SECRET_FILE")

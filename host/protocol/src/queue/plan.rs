@@ -1,8 +1,11 @@
 //! What a run is made of, and what is known of each of its tasks.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use cofferdam_bundle::statement::{Audience, Release, Retry};
+use cofferdam_bundle::statement::{Audience, Release, ReleasedTask, Retry};
 use cofferdam_ids::{
     AttemptNo, Code, DispatchId, ExecutorId, Fence, LeaseId, ProjectId, Role, RunId, TaskId, Timestamp,
 };
@@ -37,14 +40,16 @@ pub struct PlannedTask {
 
 impl RunPlan {
     /// The plan of a run of these tasks of a release; what they need outside of the selection
-    /// counts as done. Attempts are bounded by the release's schedule policy too.
+    /// counts as done, and what that needs inside of it is waited for all the same. Attempts are
+    /// bounded by the release's schedule policy too.
     pub fn of_release(run: RunId, release: &Release, role: Role, selected: &[usize]) -> Self {
-        let tasks = || selected.iter().filter_map(|i| release.tasks.get(*i));
-        let place: HashMap<&TaskId, usize> = tasks().enumerate().map(|(i, t)| (&t.id, i)).collect();
+        let place: HashMap<usize, usize> = selected.iter().enumerate().map(|(i, at)| (*at, i)).collect();
+        let index: HashMap<&TaskId, usize> =
+            release.tasks.iter().enumerate().map(|(i, t)| (&t.id, i)).collect();
         let most = release.schedule_policy.max_attempts;
-        let planned = tasks().map(|task| PlannedTask {
+        let planned = selected.iter().filter_map(|at| release.tasks.get(*at)).map(|task| PlannedTask {
             id: task.id.clone(),
-            needs: task.needs.iter().filter_map(|id| place.get(id).copied()).collect(),
+            needs: needs(release, &index, &place, task),
             retry: Retry { attempts: task.retry.attempts.min(most).max(1), ..task.retry },
         });
         Self {
@@ -55,6 +60,33 @@ impl RunPlan {
             tasks: planned.collect(),
         }
     }
+}
+
+/// The nearest tasks of the selection that a task needs, through those outside of it.
+fn needs(
+    release: &Release,
+    index: &HashMap<&TaskId, usize>,
+    place: &HashMap<usize, usize>,
+    task: &ReleasedTask,
+) -> Vec<usize> {
+    let of = |task: &ReleasedTask| -> Vec<usize> {
+        task.needs.iter().filter_map(|id| index.get(id).copied()).collect()
+    };
+    let mut open = of(task);
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    while let Some(at) = open.pop() {
+        if !seen.insert(at) {
+            continue;
+        }
+        match (place.get(&at), release.tasks.get(at)) {
+            (Some(i), _) => found.push(*i),
+            (None, Some(outside)) => open.extend(of(outside)),
+            (None, None) => {}
+        }
+    }
+    found.sort_unstable();
+    found
 }
 
 /// What is known of a task in a run.

@@ -1,0 +1,591 @@
+//! The commands, from their arguments to their last line.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    io::Write as _,
+    path::{Component, Path},
+    time::Instant,
+};
+
+use cofferdam_bundle::statement::Argument;
+use cofferdam_ids::{Sha256Digest, TaskId, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{
+    args::{Ls, RunOperation, Shown, Work},
+    artifacts::{self, Invocation},
+    execute::{self, Ended, Order, say},
+    lines::{self, Command},
+    list,
+    manifest::{Manifest, Node},
+    outcome::{Done, Status},
+    place::Place,
+    release::{self, Signed},
+    select::Ids,
+    session::Session,
+    setup,
+    work::{self, BAD_FLAG, Workplace},
+};
+use crate::{
+    failure::{Code, Failure, NO_RELEASE, Outcome},
+    gateways, now,
+    text::{self, Colour, Paint},
+};
+
+/// There is nothing to do again.
+const NO_RETRY: Code = Code(67);
+/// The exit code after Ctrl-C, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Build,
+    Run,
+    Test,
+    Seed,
+    Snapshot,
+    Compile,
+    Show,
+    Freshness,
+    Docs,
+    Operation,
+}
+
+impl What {
+    /// As dbt's artifacts name it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Run => "run",
+            Self::Test => "test",
+            Self::Seed => "seed",
+            Self::Snapshot => "snapshot",
+            Self::Compile => "compile",
+            Self::Show => "show",
+            Self::Freshness => "freshness",
+            Self::Docs => "generate",
+            Self::Operation => "run-operation",
+        }
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        [Self::Build, Self::Run, Self::Test, Self::Seed, Self::Snapshot, Self::Compile]
+            .into_iter()
+            .find(|what| what.word() == word)
+    }
+
+    /// The types of nodes it works on.
+    fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Build => &["model", "seed", "snapshot", "test", "unit_test"],
+            Self::Run => &["model"],
+            Self::Test => &["test", "unit_test"],
+            Self::Seed => &["seed"],
+            Self::Snapshot => &["snapshot"],
+            Self::Compile => &["model", "snapshot", "test", "analysis", "sql_operation"],
+            Self::Show => &["model", "seed", "snapshot", "test", "analysis", "sql_operation"],
+            Self::Freshness => &["source"],
+            Self::Docs => &["model", "seed", "snapshot", "source"],
+            Self::Operation => &["operation"],
+        }
+    }
+
+    /// What its nodes are told, where their entry does not say it.
+    fn told(self) -> Option<&'static str> {
+        match self {
+            Self::Compile => Some("compile"),
+            Self::Show => Some("show"),
+            Self::Docs => Some("docs"),
+            _ => None,
+        }
+    }
+
+    fn has_hooks(self) -> bool {
+        matches!(self, Self::Build | Self::Run | Self::Test | Self::Seed | Self::Snapshot)
+    }
+}
+
+/// Runs the nodes of a command.
+pub(super) async fn run(what: What, work: Work) -> Outcome<u8> {
+    let more: Vec<_> = work.inline.iter().map(|sql| ("inline", json!(sql))).collect();
+    if !more.is_empty() && !matches!(what, What::Show | What::Compile) {
+        let fix = "use it with `show` or `compile`";
+        return Err(Failure::new(BAD_FLAG, "--inline means nothing to this command", fix));
+    }
+    let at = now();
+    let workplace = work::open(&work, &more, at)?;
+    let manifest = workplace.manifest()?;
+    let ids = if work.inline.is_some() {
+        manifest.nodes.keys().filter(|id| id.starts_with("sql_operation.")).cloned().collect()
+    } else {
+        workplace.select(&work, &manifest, what.kinds())?
+    };
+    go(what, &work, workplace, &manifest, ids, at).await
+}
+
+/// Runs what did not succeed in the last run.
+pub(super) async fn retry(work: Work) -> Outcome<u8> {
+    let place = Place::find(&work)?;
+    let folder = work.state.clone().unwrap_or_else(|| place.target.clone());
+    let Some((results, whole)) = artifacts::earlier(&folder)? else {
+        let fix = "run the command itself first, e.g. `cofferdam dbt build`";
+        return Err(Failure::new(NO_RETRY, "there is no `run_results.json` of an earlier run", fix));
+    };
+    let word = whole.pointer("/args/which").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let Some(what) = What::read(&word) else {
+        let what = format!("the last command was `{}`, which cannot be run again", text::tame(&word));
+        return Err(Failure::new(NO_RETRY, what, "run the command itself"));
+    };
+    let open =
+        |status: &str| matches!(status, "error" | "fail" | "skipped" | "runtime error" | "partial success");
+    let left: Ids = results.into_iter().filter(|(_, status)| open(status)).map(|(id, _)| id).collect();
+    if left.is_empty() {
+        say(work.quiet, "Nothing to do: every node of the last run succeeded");
+        return Ok(0);
+    }
+    let mut work = work;
+    // What the earlier command said of variables holds again, unless this one says something else.
+    if work.vars.is_none() {
+        work.vars = whole.pointer("/args/vars").filter(|vars| vars.is_object()).map(Value::to_string);
+    }
+    work.full_refresh |= whole.pointer("/args/full_refresh").and_then(Value::as_bool).unwrap_or(false);
+    let at = now();
+    let workplace = work::open(&work, &[], at)?;
+    let manifest = workplace.manifest()?;
+    let ids = left.into_iter().filter(|id| manifest.node(id).is_some()).collect();
+    go(what, &work, workplace, &manifest, ids, at).await
+}
+
+/// Runs a macro.
+pub(super) async fn operation(operation: RunOperation) -> Outcome<u8> {
+    let args = work::map(&operation.args, "--args")?;
+    let asked = json!({"macro": operation.macro_name, "args": args});
+    let at = now();
+    let workplace = work::open(&operation.work, &[("operation", asked)], at)?;
+    let manifest = workplace.manifest()?;
+    let hook = |node: &Node| node.tags.iter().any(|tag| tag.starts_with("on-run-"));
+    let ids: Ids = manifest
+        .nodes
+        .iter()
+        .filter(|(id, node)| id.starts_with("operation.") && !hook(node))
+        .map(|(id, _)| id.clone())
+        .collect();
+    if ids.is_empty() {
+        let what = format!("there is no macro `{}` to run", text::tame(&operation.macro_name));
+        return Err(Failure::new(BAD_FLAG, what, "name a macro of the project or of one of its packages"));
+    }
+    go(What::Operation, &operation.work, workplace, &manifest, ids, at).await
+}
+
+/// From selected nodes to the last line.
+async fn go(
+    what: What,
+    work: &Work,
+    workplace: Workplace,
+    manifest: &Manifest,
+    ids: Ids,
+    at: Timestamp,
+) -> Outcome<u8> {
+    let begun = Instant::now();
+    workplace.write_manifest()?;
+    say(work.quiet, &lines::found(manifest.all()));
+    let tasks = workplace.tasks();
+    let nodes = execute::tasks(manifest, &tasks, ids.iter());
+    if nodes.is_empty() {
+        say(work.quiet, "Nothing to do: the selection holds no node this command works on");
+        return Ok(0);
+    }
+    let (place, target, vars, is_bare) =
+        (workplace.place.clone(), workplace.target.clone(), workplace.vars.clone(), workplace.is_bare);
+    let folder = workplace.folder.clone();
+    let config = workplace.project.config.clone();
+    let signed = release::signed(&folder, workplace.project, at)?;
+    let threads = work.threads.unwrap_or(target.threads);
+    let mut stale = false;
+    if is_bare {
+        stale |= setup::gateway(&folder, &target, &signed.release, threads * 2 + 4)?;
+        setup::grant(&folder, &signed.release, at)?;
+    }
+    release::share_blobs(&folder, &signed.release);
+    let session = Session::open(&folder, &config, threads, at).await?;
+    if stale && session.was_up {
+        say(
+            false,
+            "The gateway's settings changed: start `cofferdam up` again if the warehouse cannot be reached",
+        );
+    }
+    let command = Run {
+        what,
+        work,
+        place: &place,
+        folder: &folder,
+        session: &session,
+        signed: &signed,
+        manifest,
+        tasks: &tasks,
+        vars: &vars,
+        threads,
+        begun,
+    };
+    let outcome = command.run(nodes).await;
+    session.close().await;
+    outcome
+}
+
+/// A command that has all it needs.
+struct Run<'a> {
+    what: What,
+    work: &'a Work,
+    place: &'a Place,
+    folder: &'a crate::folder::Folder,
+    session: &'a Session,
+    signed: &'a Signed,
+    manifest: &'a Manifest,
+    tasks: &'a HashMap<String, TaskId>,
+    vars: &'a Map<String, Value>,
+    threads: u32,
+    begun: Instant,
+}
+
+impl<'a> Run<'a> {
+    async fn run(&self, nodes: BTreeMap<TaskId, &'a Node>) -> Outcome<u8> {
+        let quiet = self.work.quiet;
+        self.hand_over().await?;
+        if !self.session.objects.is_there() && !self.session.is_local {
+            say(
+                quiet,
+                "The executors' results are not on this machine: messages and compiled code stay there (COFFERDAM_OBJECTS names their folder)",
+            );
+        }
+        say(quiet, &format!("Concurrency: {} threads", self.threads));
+        say(quiet, "");
+        let id = invocation_id();
+        if !self.hooks("on-run-start", &id).await? {
+            return Ok(1);
+        }
+        let (ended, interrupted) = execute::run(self.session, &self.order(nodes, &id)).await?;
+        let hooks = interrupted || self.hooks("on-run-end", &id).await?;
+        let took = self.begun.elapsed().as_secs_f64();
+        self.artifacts(&ended, &id, took)?;
+        let bad = self.tell(&ended, took)?;
+        Ok(if interrupted { INTERRUPTED } else { u8::from(bad || !hooks) })
+    }
+
+    /// Gives the release to the scheduler, where it does not have it.
+    async fn hand_over(&self) -> Outcome<()> {
+        let client = &self.session.client;
+        if !self.signed.fresh && client.release(&self.signed.sha256).await.is_ok() {
+            return Ok(());
+        }
+        crate::release::push(client, self.folder, &self.signed.local, now()).await.map(drop)
+    }
+
+    fn order(&self, nodes: BTreeMap<TaskId, &'a Node>, id: &str) -> Order<'a> {
+        let command = if self.what.told().is_some() { Command::Compile } else { Command::Run };
+        Order {
+            release: self.signed.sha256,
+            nodes,
+            params: self.params(id),
+            command,
+            fail_fast: self.work.fail_fast,
+            quiet: self.work.quiet,
+            paint: Paint::stdout(),
+        }
+    }
+
+    fn params(&self, id: &str) -> Vec<Argument> {
+        let mut params = Vec::new();
+        let mut add = |name: &str, value: Value| {
+            params.push(Argument { name: name.to_owned(), json: value.to_string() });
+        };
+        if let Some(told) = self.what.told() {
+            add("command", json!(told));
+        }
+        if self.what == What::Show {
+            add("limit", json!(self.work.limit.max(-1)));
+        }
+        let flags = [
+            ("full_refresh", self.work.full_refresh),
+            ("empty", self.work.empty),
+            ("store_failures", self.work.store_failures),
+        ];
+        flags.iter().filter(|(_, on)| *on).for_each(|(name, _)| add(name, json!(true)));
+        let times = [
+            ("event_time_start", &self.work.event_time_start),
+            ("event_time_end", &self.work.event_time_end),
+        ];
+        for (name, time) in times {
+            time.iter().for_each(|time| add(name, json!(time)));
+        }
+        add("invocation", json!(id));
+        // What the release does not name cannot be said to its tasks.
+        let known = self.signed.release.tasks.iter().flat_map(|task| &task.params_schema);
+        let known: std::collections::HashSet<&str> = known.map(|param| param.name.as_str()).collect();
+        params.retain(|param| known.contains(param.name.as_str()));
+        params
+    }
+
+    /// Runs the project's hooks of one kind. Says whether all went well.
+    async fn hooks(&self, kind: &str, id: &str) -> Outcome<bool> {
+        if !self.what.has_hooks() {
+            return Ok(true);
+        }
+        let ids = self.manifest.nodes.values();
+        let ids: Vec<String> = ids
+            .filter(|node| node.resource_type == "operation" && node.tags.iter().any(|tag| tag == kind))
+            .map(|node| node.unique_id.clone())
+            .collect();
+        let nodes = execute::tasks(self.manifest, self.tasks, ids.iter());
+        if nodes.is_empty() {
+            return Ok(true);
+        }
+        let (ended, interrupted) = execute::run(self.session, &self.order(nodes, id)).await?;
+        let bad = ended.iter().any(|one| one.done.status.is_bad() || one.done.status == Status::Skipped);
+        if bad {
+            let results: Vec<(&Node, &Done)> = ended.iter().map(|one| (one.node, &one.done)).collect();
+            print(&lines::summary(&results, Paint::stdout()));
+        }
+        Ok(!bad && !interrupted)
+    }
+
+    fn artifacts(&self, ended: &[Ended<'_>], id: &str, took: f64) -> Outcome<()> {
+        let at = now().to_string();
+        let invocation = Invocation { id, at: &at, args: self.args(), elapsed: took };
+        let results: Vec<_> = ended
+            .iter()
+            .map(|one| artifacts::Result { node: one.node, done: &one.done, thread: one.thread })
+            .collect();
+        let target = &self.place.target;
+        let kept = |one: &Ended<'_>, name: &str| -> Option<Value> {
+            let bytes = self.session.objects.kept(&one.run, &one.task, name)?;
+            serde_json::from_slice(&bytes).ok()
+        };
+        match self.what {
+            What::Freshness => {
+                let results: Vec<_> =
+                    ended.iter().map(|one| (one.node, &one.done, kept(one, "freshness.json"))).collect();
+                let bytes = serde_json::to_vec(&artifacts::sources(&results, &invocation));
+                return artifacts::write(target, "sources.json", &bytes.unwrap_or_default());
+            }
+            What::Docs => {
+                let found: Vec<_> =
+                    ended.iter().filter_map(|one| Some((one.node, kept(one, "catalog.json")?))).collect();
+                let errors: Vec<String> = ended
+                    .iter()
+                    .filter(|one| one.done.status.is_bad())
+                    .map(|one| {
+                        format!("{}: {}", one.node.unique_id, one.done.message.clone().unwrap_or_default())
+                    })
+                    .collect();
+                let bytes = serde_json::to_vec(&artifacts::catalog(&found, &errors, &invocation));
+                artifacts::write(target, "catalog.json", &bytes.unwrap_or_default())?;
+            }
+            _ => {}
+        }
+        artifacts::write_sql(target, &results)?;
+        let bytes = serde_json::to_vec(&artifacts::run_results(&results, &invocation));
+        artifacts::write(target, "run_results.json", &bytes.unwrap_or_default())
+    }
+
+    fn args(&self) -> Map<String, Value> {
+        let work = self.work;
+        let args = json!({
+            "which": self.what.word(), "select": work.select, "exclude": work.exclude,
+            "selector": work.selector, "vars": self.vars, "full_refresh": work.full_refresh,
+            "fail_fast": work.fail_fast, "store_failures": work.store_failures, "empty": work.empty,
+            "threads": self.threads, "project_dir": self.place.root, "invocation_command":
+                format!("cofferdam dbt {}", self.what.word()),
+        });
+        args.as_object().cloned().unwrap_or_default()
+    }
+
+    /// Prints what a command ends with; says whether something failed.
+    fn tell(&self, ended: &[Ended<'_>], took: f64) -> Outcome<bool> {
+        let bad = ended.iter().any(|one| {
+            one.done.status.is_bad()
+                || (self.work.warn_error && one.done.status == Status::Warn)
+                || (one.done.status == Status::Skipped && self.what.told().is_some())
+        });
+        let results: Vec<(&Node, &Done)> = ended.iter().map(|one| (one.node, &one.done)).collect();
+        if !bad && self.what == What::Show {
+            self.show(ended)?;
+            return Ok(false);
+        }
+        if !bad && self.what == What::Compile {
+            let named = self.work.inline.is_some() || !self.work.select.is_empty();
+            if let ([one], true) = (ended, named) {
+                print(&format!("{}\n", one.done.compiled.as_deref().unwrap_or_default()));
+            }
+            let count = text::count(ended.len() as u64, "node");
+            say(
+                self.work.quiet,
+                &format!("Compiled {count} into {}", self.place.target.join("compiled").display()),
+            );
+            return Ok(false);
+        }
+        if !bad && self.what == What::Docs {
+            let where_to = self.place.target.display();
+            say(
+                self.work.quiet,
+                &format!(
+                    "Wrote manifest.json and catalog.json to {where_to}; the page that shows them is dbt's own: copy its index.html beside them"
+                ),
+            );
+            return Ok(false);
+        }
+        if !self.work.quiet || bad {
+            let time = std::time::Duration::from_secs_f64(took);
+            say(self.work.quiet, "");
+            let count = text::count(ended.len() as u64, "node");
+            say(self.work.quiet, &format!("Finished running {count} in {}", text::duration(time)));
+            print(&lines::summary(&results, Paint::stdout()));
+        }
+        Ok(bad)
+    }
+
+    fn show(&self, ended: &[Ended<'_>]) -> Outcome<()> {
+        for one in ended {
+            let Some(bytes) = self.session.objects.kept(&one.run, &one.task, "show.json") else { continue };
+            let rows: list::Rows = serde_json::from_slice(&bytes).map_err(|error| {
+                let fix = "install programs and plugins of one version of Cofferdam";
+                Failure::new(NO_RELEASE, "the rows cannot be read", fix).because(&error)
+            })?;
+            if self.work.output_format == Some(Shown::Json) {
+                let shown = json!({"node": one.node.name, "show": list::json(&rows)});
+                print(&format!("{shown}\n"));
+            } else {
+                let head = format!("Previewing node '{}':", text::tame(&one.node.name));
+                print(&format!("{head}\n{}", list::table(&rows)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lists nodes.
+pub(super) fn ls(ls: &Ls) -> Outcome<u8> {
+    let workplace = work::open(&Work { quiet: true, ..ls.work.clone() }, &[], now())?;
+    let manifest = workplace.manifest()?;
+    workplace.write_manifest()?;
+    let kinds = [
+        "model",
+        "seed",
+        "snapshot",
+        "test",
+        "unit_test",
+        "source",
+        "exposure",
+        "metric",
+        "semantic_model",
+        "saved_query",
+        "analysis",
+    ];
+    let ids = workplace.select(&ls.work, &manifest, &kinds)?;
+    let whole: Value = if ls.output == super::args::Output::Json {
+        serde_json::from_slice(&workplace.manifest_bytes).unwrap_or_default()
+    } else {
+        Value::Null
+    };
+    let group = |id: &str| match id.split('.').next().unwrap_or_default() {
+        kind @ ("source" | "exposure" | "metric" | "semantic_model" | "unit_test") => format!("{kind}s"),
+        "saved_query" => "saved_queries".to_owned(),
+        _ => "nodes".to_owned(),
+    };
+    let mut out = String::new();
+    for node in ids.iter().filter_map(|id| manifest.node(id)) {
+        let raw = whole.get(group(&node.unique_id)).and_then(|nodes| nodes.get(&node.unique_id));
+        out.push_str(&list::line(node, raw, ls.output, &ls.output_keys));
+        out.push('\n');
+    }
+    if out.is_empty() {
+        say(ls.work.quiet, "No nodes selected");
+    }
+    print(&out);
+    Ok(0)
+}
+
+/// Reads the project.
+pub(super) fn parse(work: &Work) -> Outcome<u8> {
+    let begun = Instant::now();
+    let workplace = work::open(work, &[], now())?;
+    workplace.write_manifest()?;
+    say(work.quiet, &lines::found(workplace.manifest()?.all()));
+    let file = workplace.place.target.join("manifest.json");
+    say(work.quiet, &format!("Wrote {} after {:.2}s", file.display(), begun.elapsed().as_secs_f64()));
+    Ok(0)
+}
+
+/// Says what is set up and asks the executor to try the gateway.
+pub(super) fn debug(work: &Work) -> Outcome<u8> {
+    let at = now();
+    let workplace = work::open(work, &[], at)?;
+    let (place, target, folder) = (&workplace.place, &workplace.target, &workplace.folder);
+    let adapter = target.adapter();
+    print(&format!(
+        "project  {} in {}\nprofile  {}, target {}: {} by {adapter}, schema {}, {} threads\n",
+        text::tame(&place.name),
+        place.root.display(),
+        text::tame(&target.profile),
+        text::tame(&target.name),
+        target.kind,
+        text::tame(&target.schema),
+        target.threads,
+    ));
+    if workplace.is_bare {
+        let (target, folder) = (target.clone(), folder.clone());
+        let threads = target.threads;
+        let signed = release::signed(&folder, workplace.project, at)?;
+        setup::gateway(&folder, &target, &signed.release, threads * 2 + 4)?;
+    }
+    let test = crate::args::Gateway::Test { name: Some(setup::GATEWAY.to_owned()), mode: None };
+    gateways::ask(Some(&workplace.place.root), &test)
+}
+
+/// Deletes what `clean-targets` names, inside of the project alone.
+pub(super) fn clean(work: &Work) -> Outcome<u8> {
+    let place = Place::find(work)?;
+    for name in &place.clean_targets {
+        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        let path = place.root.join(name);
+        if !inside || name.is_empty() {
+            let what =
+                format!("`clean-targets` names `{}`, which is not inside the project", text::tame(name));
+            return Err(Failure::new(BAD_FLAG, what, "name folders of the project"));
+        }
+        if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(&path).map_err(|e| Failure::file("delete", &path, &e))?;
+            say(work.quiet, &format!("Deleted {}", text::tame(name)));
+        }
+    }
+    say(work.quiet, "Finished cleaning");
+    Ok(0)
+}
+
+/// Packages are code from elsewhere: they are fetched by whoever answers for the project.
+pub(super) fn deps(work: &Work) -> Outcome<u8> {
+    let place = Place::find(work)?;
+    let there = fs::read_dir(&place.packages).map_or(0, Iterator::count);
+    let folder = place.packages.strip_prefix(&place.root).unwrap_or(&place.packages).display();
+    print(&format!(
+        "{}\n{folder}/ holds {}. `local:` packages are read where they lie. To fetch others, run `dbt deps`,\n\
+         or put each into {folder}/<name>/; they become part of the signed release like the project's own files.\n",
+        Paint::stdout().paint(Colour::Bold, "Cofferdam fetches no packages."),
+        text::count(there as u64, "package"),
+    ));
+    Ok(0)
+}
+
+fn invocation_id() -> String {
+    let mut bytes = [0; 16];
+    let _ = getrandom::fill(&mut bytes);
+    let hex = Sha256Digest::of(&bytes).to_string();
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(12, 15), part(15, 18), part(18, 30))
+}
+
+/// Prints text. A reader that has gone away is no failure.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,198 @@
+//! Runs nodes and says what becomes of them, as it happens.
+//!
+//! In: a session, a signed release, nodes. Out: what came of each.
+//! Never: decides what runs next; the scheduler does.
+//! Fails: with the client's code once the scheduler was away too long.
+//! Source: `docs/guides/move-a-dbt-project.md`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use cofferdam_bundle::statement::Argument;
+use cofferdam_client::ClientError;
+use cofferdam_ids::{Sha256Digest, TaskId};
+use cofferdam_protocol::api::{RunState, RunView, StartRun, TaskState, TaskView};
+
+use super::{
+    lines::{self, Command},
+    manifest::{Manifest, Node},
+    outcome::{Done, Status},
+    session::Session,
+};
+use crate::{
+    failure::{Failure, Outcome},
+    now,
+    text::Paint,
+};
+
+/// Milliseconds one watch waits for a change.
+const WATCH_MS: u32 = 20_000;
+/// How long the scheduler may be away.
+const AWAY_MAX: Duration = Duration::from_secs(60);
+
+/// What is to be run.
+pub(crate) struct Order<'a> {
+    pub(crate) release: Sha256Digest,
+    /// Each node and its task.
+    pub(crate) nodes: BTreeMap<TaskId, &'a Node>,
+    pub(crate) params: Vec<Argument>,
+    pub(crate) command: Command,
+    pub(crate) fail_fast: bool,
+    pub(crate) quiet: bool,
+    pub(crate) paint: Paint,
+}
+
+/// What came of one node.
+pub(crate) struct Ended<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) task: TaskView,
+    pub(crate) run: String,
+    pub(crate) done: Done,
+    pub(crate) thread: usize,
+}
+
+/// Runs them to their end, in the order they ended.
+pub(crate) async fn run<'a>(session: &Session, order: &Order<'a>) -> Outcome<(Vec<Ended<'a>>, bool)> {
+    let start = StartRun {
+        release: Some(order.release),
+        select: order.nodes.keys().map(ToString::to_string).collect(),
+        params: order.params.clone(),
+        ..StartRun::default()
+    };
+    let mut view = session.client.start_run(&start).await.map_err(|e| Failure::of(&e))?;
+    let mut progress = Progress::new(session, order);
+    let mut cancelled = false;
+    let mut interrupted = false;
+    let mut away_since: Option<Instant> = None;
+    loop {
+        progress.take(&view);
+        if view.state != RunState::Running {
+            return Ok((progress.ended, interrupted));
+        }
+        if progress.failed && order.fail_fast && !cancelled {
+            cancelled = true;
+            let _ = session.client.cancel_run(&view.run).await;
+        }
+        let answer: Result<RunView, ClientError> = tokio::select! {
+            answer = session.client.watch_run(&view.run, view.version, WATCH_MS) => answer,
+            _ = tokio::signal::ctrl_c() => {
+                if std::mem::replace(&mut interrupted, true) {
+                    return Ok((progress.ended, true));
+                }
+                say(order.quiet, "Stopping: the nodes that run are told to stop");
+                session.client.cancel_run(&view.run).await
+            }
+        };
+        match answer {
+            Ok(next) => {
+                away_since = None;
+                view = next;
+            }
+            Err(error)
+                if error.is_transient()
+                    && away_since.get_or_insert_with(Instant::now).elapsed() < AWAY_MAX =>
+            {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => return Err(Failure::of(&error)),
+        }
+    }
+}
+
+struct Progress<'a, 'b> {
+    session: &'b Session,
+    order: &'b Order<'a>,
+    numbers: HashMap<TaskId, (usize, usize)>,
+    threads: Vec<bool>,
+    over: HashMap<TaskId, ()>,
+    ended: Vec<Ended<'a>>,
+    failed: bool,
+}
+
+impl<'a, 'b> Progress<'a, 'b> {
+    fn new(session: &'b Session, order: &'b Order<'a>) -> Self {
+        Self {
+            session,
+            order,
+            numbers: HashMap::new(),
+            threads: Vec::new(),
+            over: HashMap::new(),
+            ended: Vec::new(),
+            failed: false,
+        }
+    }
+
+    /// Says what changed.
+    fn take(&mut self, view: &RunView) {
+        let mut fresh: Vec<&TaskView> = view
+            .tasks
+            .iter()
+            .filter(|task| !self.over.contains_key(&task.task))
+            .filter(|task| task.state.is_final() || task.state == TaskState::Leased)
+            .collect();
+        // As things happened: what ended first makes room for what started after it.
+        fresh.sort_by_key(|task| (task.ended_at.or(task.started_at), task.started_at));
+        for task in fresh {
+            let Some(node) = self.order.nodes.get(&task.task).copied() else { continue };
+            let (number, thread) = self.number(task, node);
+            if task.state.is_final() {
+                self.end(view, task, node, number, thread);
+            }
+        }
+    }
+
+    /// The node's number and thread; says that it starts where it was not seen before.
+    fn number(&mut self, task: &TaskView, node: &Node) -> (usize, usize) {
+        if let Some(known) = self.numbers.get(&task.task) {
+            return *known;
+        }
+        let number = self.numbers.len() + 1;
+        let thread = self.threads.iter().position(|busy| !busy).unwrap_or_else(|| {
+            self.threads.push(false);
+            self.threads.len() - 1
+        });
+        self.threads[thread] = true;
+        self.numbers.insert(task.task.clone(), (number, thread + 1));
+        if task.attempt.0 > 0 && self.order.command == Command::Run {
+            say(self.order.quiet, &lines::start(number, self.order.nodes.len(), node));
+        }
+        (number, thread + 1)
+    }
+
+    fn end(&mut self, view: &RunView, task: &TaskView, node: &'a Node, number: usize, thread: usize) {
+        self.over.insert(task.task.clone(), ());
+        if let Some(busy) = self.threads.get_mut(thread - 1) {
+            *busy = false;
+        }
+        let done = self.session.objects.done(view.run.as_str(), task, node.is_test());
+        self.failed |= done.status.is_bad();
+        let line =
+            lines::end(number, self.order.nodes.len(), node, &done, self.order.command, self.order.paint);
+        let silent = self.order.quiet && !done.status.is_bad();
+        let compiled = self.order.command == Command::Compile && done.status == Status::Success;
+        say(silent || compiled, &line);
+        let run = view.run.to_string();
+        self.ended.push(Ended { node, task: task.clone(), run, done, thread });
+    }
+}
+
+/// Prints a line with the time. A reader that has gone away is no reason to fail.
+pub(crate) fn say(quiet: bool, line: &str) {
+    if quiet {
+        return;
+    }
+    let at = now().to_string();
+    let _ = writeln!(std::io::stdout(), "{}  {line}", at.get(11..19).unwrap_or_default());
+}
+
+/// The tasks of nodes: by their own id, or by the one a long name was given.
+pub(crate) fn tasks<'a>(
+    manifest: &'a Manifest,
+    named: &HashMap<String, TaskId>,
+    ids: impl Iterator<Item = &'a String>,
+) -> BTreeMap<TaskId, &'a Node> {
+    ids.filter_map(|id| Some((named.get(id)?.clone(), manifest.node(id)?))).collect()
+}

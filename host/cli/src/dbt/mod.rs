@@ -1,0 +1,50 @@
+//! `cofferdam dbt`: dbt's commands for projects in dbt's format, unchanged.
+//!
+//! In: arguments, a project's folder, `profiles.yml`. Out: the familiar lines, `target/`, an exit
+//! code: 0 all went well, 1 a node failed, 2 the command or a file it reads has to change.
+//! Never: runs a line of the project in this process, or touches the warehouse itself.
+//! Fails: with `CD0060` to `CD0069` of its own, and as `release build` and `run` do.
+//! Source: `docs/guides/move-a-dbt-project.md`; dbt's own behaviour.
+
+pub mod args;
+mod artifacts;
+mod commands;
+mod execute;
+mod lines;
+mod list;
+mod manifest;
+mod outcome;
+mod place;
+mod profile;
+mod release;
+mod select;
+mod session;
+mod setup;
+mod work;
+mod yaml;
+
+use self::args::{Dbt, Docs, Source};
+use crate::failure::Outcome;
+
+/// Runs one of dbt's commands.
+pub(crate) async fn run(command: Dbt) -> Outcome<u8> {
+    use commands::{What, run};
+    match command {
+        Dbt::Build(work) => run(What::Build, work).await,
+        Dbt::Run(work) => run(What::Run, work).await,
+        Dbt::Test(work) => run(What::Test, work).await,
+        Dbt::Seed(work) => run(What::Seed, work).await,
+        Dbt::Snapshot(work) => run(What::Snapshot, work).await,
+        Dbt::Compile(work) => run(What::Compile, work).await,
+        Dbt::Show(work) => run(What::Show, work).await,
+        Dbt::Source(Source::Freshness(work)) => run(What::Freshness, work).await,
+        Dbt::Docs(Docs::Generate(work)) => run(What::Docs, work).await,
+        Dbt::Retry(work) => commands::retry(work).await,
+        Dbt::RunOperation(operation) => commands::operation(operation).await,
+        Dbt::Ls(ls) => commands::ls(&ls),
+        Dbt::Parse(work) => commands::parse(&work),
+        Dbt::Debug(work) => commands::debug(&work),
+        Dbt::Clean(work) => commands::clean(&work),
+        Dbt::Deps(work) => commands::deps(&work),
+    }
+}

@@ -1,0 +1,192 @@
+//! From a dbt project to its manifest, and to a signed release where something is to run.
+//!
+//! In: the project's files and the configuration. Out: what its loader says, from a cache by digest
+//! where nothing changed, and a release.
+//! Never: reuses what was described from other files, settings or plugins.
+//! Fails: as `release build` does.
+//! Source: `docs/guides/move-a-dbt-project.md`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cofferdam_bundle::statement::Release;
+use cofferdam_ids::{Sha256Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::place::{Place, read_yaml};
+use crate::{
+    config::Config,
+    failure::{Failure, Outcome, PROBLEMS},
+    folder::{self, Folder},
+    release::{self, Described, Mount, TakenIn},
+};
+
+/// Descriptions kept.
+const KEPT_MAX: usize = 12;
+/// How long a release is used again, well within its own time.
+const REUSED_MS: i64 = 30 * 86_400_000;
+/// Where the loader leaves the manifest.
+pub(crate) const MANIFEST: &str = "cofferdam/manifest.json";
+
+/// A project as its loader sees it.
+pub(crate) struct Project {
+    pub(crate) config: Config,
+    pub(crate) taken: TakenIn,
+    pub(crate) described: Vec<Described>,
+    fingerprint: Sha256Digest,
+}
+
+/// Reads a project, from the cache where nothing changed.
+pub(crate) fn project(folder: &Folder, place: &Place, config: Config, text: &str) -> Outcome<Project> {
+    let taken = release::take_in(folder, &config, None, &mounts(place))?;
+    let fingerprint = fingerprint(text, &taken);
+    let file = folder.inner(&format!("dbt/described/{fingerprint}.json"));
+    let blobs = folder.inner("blobs");
+    let kept = folder::read_json::<Vec<Described>>(&file).ok().flatten().filter(|described| {
+        let files = described.iter().flat_map(|one| &one.files);
+        files.into_iter().all(|made| blobs.join(made.sha256.to_string()).is_file())
+    });
+    let described = match kept {
+        Some(described) => described,
+        None => {
+            let described = release::describe_all(folder, &config, &taken)?;
+            folder::keep_blob(&file, &serde_json::to_vec(&described).unwrap_or_default())?;
+            forget(&folder.inner("dbt/described"));
+            described
+        }
+    };
+    Ok(Project { config, taken, described, fingerprint })
+}
+
+fn fingerprint(config: &str, taken: &TakenIn) -> Sha256Digest {
+    let mut text = format!("{}\n{config}\n", env!("CARGO_PKG_VERSION"));
+    for (name, plugin) in &taken.plugins {
+        text.push_str(&format!("{name} {}\n", plugin.entry.sha256));
+    }
+    for file in &taken.files {
+        text.push_str(&format!("{} {}\n", file.sha256, file.path));
+    }
+    Sha256Digest::of(text.as_bytes())
+}
+
+/// Drops the oldest descriptions.
+fn forget(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> =
+        entries.filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path()))).collect();
+    files.sort();
+    for (_, path) in files.iter().rev().skip(KEPT_MAX) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Packages that lie elsewhere: links in `dbt_packages`, and `local:` in `packages.yml`.
+fn mounts(place: &Place) -> Vec<Mount> {
+    let mut mounts = Vec::new();
+    let name = place.packages.strip_prefix(&place.root).unwrap_or(Path::new("dbt_packages"));
+    let mut add = |package: &str, folder: PathBuf| {
+        let path = format!("{}/{package}", name.display());
+        if !mounts.iter().any(|mount: &Mount| mount.path == path) {
+            mounts.push(Mount { path, folder });
+        }
+    };
+    for entry in fs::read_dir(&place.packages).into_iter().flatten().flatten() {
+        if let (Ok(true), Ok(folder), Some(package)) = (
+            entry.file_type().map(|kind| kind.is_symlink()),
+            entry.path().canonicalize(),
+            entry.file_name().to_str(),
+        ) {
+            add(package, folder);
+        }
+    }
+    for file in ["packages.yml", "dependencies.yml"] {
+        let Ok(found) = read_yaml(&place.root.join(file), PROBLEMS) else { continue };
+        let packages = found.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
+        let locals = packages.iter().filter_map(|package| package.get("local").and_then(Value::as_str));
+        for local in locals {
+            let Ok(folder) = place.root.join(local).canonicalize() else { continue };
+            let Ok(project) = read_yaml(&folder.join("dbt_project.yml"), PROBLEMS) else { continue };
+            if let Some(package) = project.get("name").and_then(Value::as_str)
+                && !place.packages.join(package).is_dir()
+            {
+                add(package, folder);
+            }
+        }
+    }
+    mounts
+}
+
+impl Project {
+    /// The manifest's bytes.
+    pub(crate) fn manifest(&self, folder: &Folder) -> Outcome<Vec<u8>> {
+        let mut files = self.described.iter().flat_map(|one| &one.files);
+        let Some(file) = files.find(|file| file.path.ends_with(MANIFEST)) else {
+            let fix = "install programs and plugins of one version of Cofferdam";
+            return Err(Failure::new(PROBLEMS, "the loader left no manifest", fix));
+        };
+        let path = folder.inner("blobs").join(file.sha256.to_string());
+        fs::read(&path).map_err(|e| Failure::file("read", &path, &e))
+    }
+}
+
+/// Which release was made last.
+#[derive(Serialize, Deserialize)]
+struct Last {
+    fingerprint: Sha256Digest,
+    seq: u64,
+    at: Timestamp,
+}
+
+/// A release that can be handed over.
+pub(crate) struct Signed {
+    pub(crate) local: release::Local,
+    pub(crate) sha256: Sha256Digest,
+    pub(crate) release: Release,
+    pub(crate) fresh: bool,
+}
+
+/// The signed release of a project: the last one where nothing changed.
+pub(crate) fn signed(folder: &Folder, project: Project, now: Timestamp) -> Outcome<Signed> {
+    let file = folder.inner("dbt/last.json");
+    let newest = release::latest(folder, None).ok();
+    let last = folder::read_json::<Last>(&file).ok().flatten().filter(|last| {
+        last.fingerprint == project.fingerprint
+            && newest.as_ref().is_some_and(|newest| newest.seq == last.seq)
+            && now.as_millis() - last.at.as_millis() < REUSED_MS
+    });
+    if let (Some(_), Some(local)) = (last, newest)
+        && let Ok(verified) = release::sign(folder, &local, None, now)
+    {
+        let sha256 = verified.body_sha256();
+        return Ok(Signed { local, sha256, release: verified.into_statement(), fresh: false });
+    }
+    let seq = release::next_seq(folder);
+    let (fingerprint, config) = (project.fingerprint, project.config);
+    let built = release::finish(folder, &config, seq, project.taken, project.described, now)?;
+    let verified = release::sign(folder, &built.local, None, now)?;
+    let last = Last { fingerprint, seq, at: now };
+    folder::replace(&file, &folder::json_text(&last), 0o600)?;
+    let sha256 = verified.body_sha256();
+    Ok(Signed { local: built.local, sha256, release: verified.into_statement(), fresh: true })
+}
+
+/// Puts the blobs of a release where the scheduler and the executor of this folder look first, so
+/// that they need not travel. Both compare digests; a link that cannot be made costs time alone.
+pub(crate) fn share_blobs(folder: &Folder, release: &Release) {
+    let own = folder.inner("blobs");
+    let (scheduler, executor) = (folder.inner("scheduler/blobs"), folder.inner("executor-run/blobs"));
+    let files = release.files.iter().map(|file| file.sha256);
+    for digest in files.chain(release.plugins.iter().map(|plugin| plugin.sha256)) {
+        let name = digest.to_string();
+        let from = own.join(&name);
+        let part = scheduler.join(&name[..2]);
+        for (parent, path) in [(&part, part.join(&name)), (&executor, executor.join(&name))] {
+            if !path.exists() && folder::private_folder(parent).is_ok() {
+                let _ = fs::hard_link(&from, &path);
+            }
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! What a dbt project without `cofferdam.toml` needs on this machine: keys, a trust root, a
+//! configuration, a gateway, a grant. All of it lies under `.cofferdam/`.
+//!
+//! In: the project, its target, its variables. Out: files, and a line on what was made.
+//! Never: touches the project's own files, or a project that has a `cofferdam.toml`: its operator has
+//! decided. A password goes into a file of its own that no other user can read.
+//! Fails: with `CD0004`, `CD0005` and `CD0065`.
+//! Source: `docs/guides/move-a-dbt-project.md`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::Path,
+    time::Duration,
+};
+
+use cofferdam_bundle::statement::{Release, Request, SqlMode};
+use cofferdam_ids::Timestamp;
+use serde_json::{Map, Value};
+use toml::Table;
+
+use super::{
+    place::Place,
+    profile::{Login, Target, Warehouse, is_here},
+};
+use crate::{
+    config::{self, Config},
+    failure::{Code, Failure, Outcome},
+    folder::{self, Folder},
+    keys, text,
+};
+
+/// A variable of the shell may not go into a release.
+pub(crate) const SECRET_VARIABLE: Code = Code(65);
+/// Variables whose values stay out of everything that is kept.
+const SECRET_PREFIX: &str = "DBT_ENV_SECRET";
+/// How long a local grant holds.
+const GRANT_VALID: Duration = Duration::from_secs(90 * 86_400);
+/// Rows a local grant lets a task read out.
+const ROWS_MAX: u64 = 10_000_000;
+/// Wall clock and memory of one node.
+const WALL_MS: u64 = 86_400_000;
+const MEM_BYTES: u64 = 1 << 29;
+/// The gateway's name.
+pub(crate) const GATEWAY: &str = "wh";
+
+/// Makes keys, the trust root and what keeps them out of version control. Says whether it made some.
+pub(crate) fn keys(folder: &Folder, project: &Config, now: Timestamp) -> Outcome<bool> {
+    folder::write_new(&folder.inner(".gitignore"), b"*\n", 0o644)?;
+    let mut made = false;
+    if !folder.root_file().exists() {
+        for role in keys::ROLES {
+            made |= keys::generate(folder, role)?;
+        }
+    }
+    made |= keys::make_root(folder, &project.project_id(), now, false)?;
+    Ok(made)
+}
+
+/// What the release of a command is built with.
+pub(crate) struct Asked<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) target: &'a Target,
+    pub(crate) vars: &'a Map<String, Value>,
+    pub(crate) env: &'a BTreeMap<String, String>,
+    /// More settings for the loader: a statement of `--inline`, a macro to run.
+    pub(crate) more: &'a [(&'static str, Value)],
+}
+
+/// The configuration in the place of `cofferdam.toml`, written where `cofferdam` looks for it.
+pub(crate) fn config(folder: &Folder, asked: &Asked<'_>) -> Outcome<(Config, String)> {
+    let text = config_text(asked)?;
+    let config = config::parse(config::FILE_NAME, &text)?;
+    let file = folder.inner(&format!("dbt/{}", config::FILE_NAME));
+    if fs::read_to_string(&file).ok().as_deref() != Some(text.as_str()) {
+        folder::replace(&file, text.as_bytes(), 0o600)?;
+    }
+    Ok((config, text))
+}
+
+fn config_text(asked: &Asked<'_>) -> Outcome<String> {
+    let adapter = asked.target.adapter();
+    let plugins = ["project-dbt-loader", "task-dbt", adapter];
+    let mut settings = Table::new();
+    put(&mut settings, "target", &asked.target.settings());
+    let env = asked.env.iter().map(|(name, value)| (name.clone(), toml::Value::String(value.clone())));
+    settings.insert("env".to_owned(), toml::Value::Table(env.collect()));
+    for (name, value) in asked.more {
+        put(&mut settings, name, value);
+    }
+    let mut vars = Table::new();
+    for (name, value) in asked.vars {
+        put(&mut vars, name, value);
+    }
+    let target = asked.place.target.strip_prefix(&asked.place.root).unwrap_or(Path::new("target"));
+    let head = format!(
+        "# Made by `cofferdam dbt` for this project on this machine; made anew when something changes.\n\
+         # A `cofferdam.toml` in the project's folder (`cofferdam init`) takes its place.\n\
+         [project]\nname = {}\ngateway = \"{GATEWAY}\"\n[plugins]\n{}[gateways]\n{GATEWAY} = \"{adapter}\"\n\
+         [limits]\nwall_ms = {WALL_MS}\nmem_bytes = {MEM_BYTES}\n[retry]\nattempts = 1\n\
+         [release]\nexclude = [{}]\n[[loader]]\nplugin = \"project-dbt-loader\"\nruns_with = \"task-dbt\"\nroot = \"\"\nparams = [{PARAMS}]\n",
+        quoted(&clean(&asked.place.name)),
+        plugins.map(|name| format!("{name} = \"{name}\"\n")).concat(),
+        quoted(&target.display().to_string()),
+    );
+    let mut loader = Table::new();
+    loader.insert("vars".to_owned(), toml::Value::Table(vars));
+    loader.insert("settings".to_owned(), toml::Value::Table(settings));
+    let mut text = head;
+    for (key, value) in loader {
+        // Inline, so that both stay inside of `[[loader]]`.
+        let _ = writeln!(text, "{key} = {value}");
+    }
+    Ok(text)
+}
+
+/// What a run may say to a node.
+const PARAMS: &str = r#"
+  { name = "command", type = "text", one_of = ["run", "compile", "show", "docs"] },
+  { name = "full_refresh", type = "boolean" },
+  { name = "empty", type = "boolean" },
+  { name = "store_failures", type = "boolean" },
+  { name = "limit", type = "integer", min = -1 },
+  { name = "event_time_start", type = "text" },
+  { name = "event_time_end", type = "text" },
+  { name = "invocation", type = "text" },
+"#;
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// A JSON value as TOML has it; null does not exist there and is left out.
+fn put(table: &mut Table, name: &str, value: &Value) {
+    if let Some(value) = toml_value(value) {
+        table.insert(name.to_owned(), value);
+    }
+}
+
+/// As [`put`], where the table does not have it.
+pub(crate) fn fill(table: &mut Table, name: &str, value: &Value) {
+    if !table.contains_key(name) {
+        put(table, name, value);
+    }
+}
+
+fn toml_value(value: &Value) -> Option<toml::Value> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(yes) => toml::Value::Boolean(*yes),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => toml::Value::Integer(whole),
+            None => toml::Value::Float(number.as_f64()?),
+        },
+        Value::String(text) => toml::Value::String(text.clone()),
+        Value::Array(items) => toml::Value::Array(items.iter().filter_map(toml_value).collect()),
+        Value::Object(map) => {
+            let mut table = Table::new();
+            map.iter().for_each(|(name, value)| put(&mut table, name, value));
+            toml::Value::Table(table)
+        }
+    })
+}
+
+/// A project's name as ours may be.
+fn clean(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    name.chars().map(plain).take(60).collect()
+}
+
+/// The variables that the project's text names, with their values in this shell.
+pub(crate) fn variables(texts: &[String]) -> Outcome<BTreeMap<String, String>> {
+    let mut names = BTreeSet::new();
+    for text in texts {
+        let mut rest = text.as_str();
+        while let Some((_, behind)) = rest.split_once("env_var") {
+            rest = behind;
+            let inside = behind.trim_start().strip_prefix('(').map(str::trim_start);
+            let Some(quote) = inside.and_then(|text| text.chars().next()).filter(|c| matches!(c, '\'' | '"'))
+            else {
+                continue;
+            };
+            let name = inside.and_then(|text| text[1..].split(quote).next()).unwrap_or_default();
+            names.insert(name.to_owned());
+        }
+    }
+    if let Some(secret) = names.iter().find(|name| name.starts_with(SECRET_PREFIX)) {
+        let what = format!("the project asks for `{}`, which is a secret", text::tame(secret));
+        let fix = "use it in `profiles.yml` alone: what a project reads becomes part of a signed release, where others can read it";
+        return Err(Failure::new(SECRET_VARIABLE, what, fix));
+    }
+    Ok(names.into_iter().filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect())
+}
+
+/// The gateway's settings, and the password in a file of its own. Says whether something changed.
+pub(crate) fn gateway(
+    folder: &Folder,
+    target: &Target,
+    release: &Release,
+    connections: u32,
+) -> Outcome<bool> {
+    let file = folder.inner("dbt/gateways.toml");
+    let mut text =
+        "# Made by `cofferdam dbt` from profiles.yml; made anew when something changes.\n".to_owned();
+    let _ = write!(text, "default = \"{GATEWAY}\"\n[gateways.{GATEWAY}]\n");
+    let mut changed = false;
+    match &target.warehouse {
+        Warehouse::Sqlite { path } => {
+            let mut schemas = schemas(release);
+            schemas.insert(target.schema.clone());
+            schemas.retain(|schema| schema != "main" && !schema.contains('*'));
+            let listed: Vec<String> = schemas.iter().map(|schema| quoted(schema)).collect();
+            let path = quoted(&path.display().to_string());
+            let _ = write!(text, "engine = \"sqlite\"\npath = {path}\nschemas = [{}]\n", listed.join(", "));
+        }
+        Warehouse::Server { engine, host, port, database, login, plain } => {
+            let place = if host.starts_with('/') { "socket" } else { "host" };
+            let _ = write!(text, "engine = \"{engine}\"\n{place} = {}\n", quoted(host));
+            if place == "host" || *engine == "postgres" {
+                let _ = writeln!(text, "port = {port}");
+            }
+            let _ = writeln!(text, "database = {}", quoted(database));
+            if *engine == "postgres" {
+                let _ = writeln!(text, "schema = {}", quoted(&target.schema));
+            }
+            let tls = if *plain { "off" } else { "verify-full" };
+            // The role is the one the person works with anyway; what it may do is theirs to say.
+            let mut allow =
+                vec!["superuser", "server-files", "server-programs", "md5-password", "no-password"];
+            if *plain && !is_here(host) {
+                allow.push("plaintext");
+            }
+            let _ = write!(text, "tls = \"{tls}\"\nallow = {allow:?}\nconnections = {connections}\n");
+            changed |= server_login(folder, login, &mut text)?;
+        }
+    }
+    if fs::read_to_string(&file).ok().as_deref() != Some(text.as_str()) {
+        folder::replace(&file, text.as_bytes(), 0o600)?;
+        changed = true;
+    }
+    Ok(changed)
+}
+
+fn server_login(folder: &Folder, login: &Login, text: &mut String) -> Outcome<bool> {
+    let secret = folder.inner("dbt/password");
+    let _ = write!(text, "[gateways.{GATEWAY}.write]\nuser = {}\n", quoted(&login.user));
+    let mut changed = false;
+    match &login.password {
+        Some(password) => {
+            if fs::read(&secret).ok().as_deref() != Some(password.as_bytes()) {
+                folder::replace(&secret, password.as_bytes(), 0o600)?;
+                changed = true;
+            }
+            let _ = writeln!(text, "password = {}", quoted(&format!("file://{}", secret.display())));
+        }
+        None => {
+            let _ = fs::remove_file(&secret);
+        }
+    }
+    let _ = write!(
+        text,
+        "[gateways.{GATEWAY}.read]\nsame_as = \"write\"\n[gateways.{GATEWAY}.admin]\nsame_as = \"write\"\n"
+    );
+    Ok(changed)
+}
+
+/// The first parts of all relations a release asks for.
+fn schemas(release: &Release) -> BTreeSet<String> {
+    let mut schemas = BTreeSet::new();
+    for request in release.tasks.iter().flat_map(|task| &task.requests) {
+        if let Request::Sql { reads, writes, .. } = request {
+            let first = |relation: &String| relation.split('.').next().map(str::to_owned);
+            schemas.extend(reads.iter().chain(writes).filter_map(first));
+        }
+    }
+    schemas
+}
+
+/// A grant for what the release asks for, schema by schema. Says whether it is another one now.
+pub(crate) fn grant(folder: &Folder, release: &Release, now: Timestamp) -> Outcome<bool> {
+    let file = folder.inner("dbt/grants/dbt.toml");
+    let there = fs::read_to_string(&file).unwrap_or_default();
+    let expiry = |text: &str| text.lines().find(|line| line.starts_with("expires")).map(str::to_owned);
+    let project = keys::root_digest(folder, now)?.to_string();
+    let fresh = grant_text(&project, release, now.plus(GRANT_VALID));
+    let rest = |text: &str| {
+        text.lines().filter(|l| !l.starts_with("expires")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // One that holds for another month is left as it is.
+    let least = format!("expires = {}", day(now.plus(GRANT_VALID / 3)));
+    if rest(&there) == rest(&fresh) && expiry(&there).is_some_and(|line| line >= least) {
+        return Ok(false);
+    }
+    folder::replace(&file, fresh.as_bytes(), 0o600)?;
+    Ok(true)
+}
+
+fn day(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.get(..10).unwrap_or(&text).to_owned()
+}
+
+fn grant_text(project: &str, release: &Release, expires: Timestamp) -> String {
+    let mut plugins = String::new();
+    for plugin in &release.plugins {
+        let _ = writeln!(plugins, "    \"sha256:{}\",    # {}", plugin.sha256, plugin.name);
+    }
+    let (mut reads, mut writes, mut mode) = (BTreeSet::new(), BTreeSet::new(), SqlMode::Read);
+    for request in release.tasks.iter().flat_map(|task| &task.requests) {
+        if let Request::Sql { mode: asked, reads: r, writes: w, .. } = request {
+            mode = strongest(mode, *asked);
+            reads.extend(r.iter().map(|relation| whole_schema(relation)));
+            writes.extend(w.iter().map(|relation| whole_schema(relation)));
+        }
+    }
+    let mode = match mode {
+        SqlMode::Read => "read",
+        SqlMode::Write => "write",
+        SqlMode::Admin => "admin",
+    };
+    let list = |set: &BTreeSet<String>| {
+        let items: Vec<String> = set.iter().map(|item| quoted(item)).collect();
+        items.join(", ")
+    };
+    format!(
+        "# What the nodes of this dbt project may do on this machine: what they ask for, schema by schema.\n\
+         # Made by `cofferdam dbt`; made anew when the project asks for something else.\n\
+         grant_format = 1\nid = \"dbt-local\"\nowner = \"me@localhost\"\nreason = \"dbt on this machine\"\n\
+         expires = {}\nrequire_confinement = []\n[subject]\nproject = \"sha256:{project}\"\ntasks = [\"*\"]\n\
+         roles = [\"run\"]\nplugins = [\n{plugins}]\n\
+         [[sql]]\ngateway = \"{GATEWAY}\"\nmode = \"{mode}\"\nstatements = \"parsed\"\nreads = [{}]\nwrites = [{}]\nmax_rows = {ROWS_MAX}\n\
+         [[files]]\nprefixes = [\"\"]\n[telemetry]\nlog = true\n[report]\nto_scheduler = [\"duration_s\", \"rows_affected\"]\n\
+         [limits]\nwall_ms = {WALL_MS}\nmem_bytes = {MEM_BYTES}\nlog_bytes = 16777216\n",
+        day(expires),
+        list(&reads),
+        list(&writes),
+    )
+}
+
+fn strongest(a: SqlMode, b: SqlMode) -> SqlMode {
+    match (a, b) {
+        (SqlMode::Admin, _) | (_, SqlMode::Admin) => SqlMode::Admin,
+        (SqlMode::Write, _) | (_, SqlMode::Write) => SqlMode::Write,
+        _ => SqlMode::Read,
+    }
+}
+
+fn whole_schema(relation: &str) -> String {
+    match relation.split_once('.') {
+        Some((schema, _)) => format!("{schema}.*"),
+        None => relation.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variables_a_project_names_are_found_and_secrets_refused() {
+        let texts = ["{{ env_var('HOME') }} {{ env_var( \"NOT_SET_ANYWHERE\", 'x') }} env_var(x)".to_owned()];
+        let found = variables(&texts).unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["HOME"]);
+        let refused = variables(&["{{ env_var('DBT_ENV_SECRET_TOKEN') }}".to_owned()]).unwrap_err();
+        insta::assert_snapshot!(refused.render(), @"
+        error[CD0065]: the project asks for `DBT_ENV_SECRET_TOKEN`, which is a secret
+          fix: use it in `profiles.yml` alone: what a project reads becomes part of a signed release, where others can read it
+        ");
+    }
+
+    #[test]
+    fn values_become_toml_and_null_is_left_out() {
+        let value = serde_json::json!({"a": [1, 2.5, "x"], "b": null, "c": {"d": true}});
+        assert_eq!(toml_value(&value).unwrap().to_string(), "{ a = [1, 2.5, \"x\"], c = { d = true } }");
+    }
+}

@@ -1,0 +1,206 @@
+//! What every command begins with: the project, its target, its manifest, the nodes that are meant.
+//!
+//! In: flags. Out: a [`Workplace`], and what is selected of its manifest.
+//! Never: starts a scheduler.
+//! Fails: with `CD0060` to `CD0066`, and as `release build` does.
+//! Source: `docs/guides/move-a-dbt-project.md`.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cofferdam_ids::{TaskId, Timestamp};
+use serde_json::{Map, Value};
+
+use super::{
+    args::Work,
+    artifacts,
+    execute::say,
+    manifest::Manifest,
+    place::Place,
+    profile::{self, Target},
+    release::{self, Project},
+    select::{self, Graph, Ids, Selection},
+    setup, yaml,
+};
+use crate::{
+    config::Config,
+    failure::{Code, Failure, Outcome},
+    folder::Folder,
+    text,
+};
+
+/// A flag means nothing here, or its value cannot be read.
+pub(crate) const BAD_FLAG: Code = Code(66);
+/// Folders that are never part of a project's text.
+const SKIPPED: [&str; 5] = ["target", "logs", "node_modules", "venv", "env"];
+
+/// A project that a command works in.
+pub(crate) struct Workplace {
+    pub(crate) place: Place,
+    pub(crate) folder: Folder,
+    pub(crate) target: Target,
+    pub(crate) vars: Map<String, Value>,
+    pub(crate) project: Project,
+    pub(crate) manifest_bytes: Vec<u8>,
+    /// Whether this command made its own configuration, gateway and grant.
+    pub(crate) is_bare: bool,
+}
+
+/// Opens the project of a command. `more` are settings for the loader.
+pub(crate) fn open(work: &Work, more: &[(&'static str, Value)], now: Timestamp) -> Outcome<Workplace> {
+    refuse(work)?;
+    let place = Place::find(work)?;
+    let folder = Folder::at(&place.root);
+    let vars = variables(work)?;
+    let target = profile::read(work, &place)?;
+    let is_bare = folder.is_bare();
+    let (config, text) = if is_bare {
+        let env = setup::variables(&texts(&place.root))?;
+        let asked = setup::Asked { place: &place, target: &target, vars: &vars, env: &env, more };
+        let (config, text) = setup::config(&folder, &asked)?;
+        if setup::keys(&folder, &config, now)? {
+            let made = "Made .cofferdam/: keys, a trust root, a gateway and a grant for this machine alone; nothing of it belongs into version control";
+            say(work.quiet, made);
+        }
+        if !env.is_empty() {
+            let names: Vec<&str> = env.keys().map(String::as_str).collect();
+            say(work.quiet, &format!("From this shell, for env_var: {}", names.join(", ")));
+        }
+        if !target.unused.is_empty() {
+            let names: Vec<String> = target.unused.iter().map(|name| text::tame(name)).collect();
+            say(work.quiet, &format!("Without effect in profiles.yml: {}", names.join(", ")));
+        }
+        (config, text)
+    } else {
+        configured(&folder, &target, &vars, more)?
+    };
+    let project = release::project(&folder, &place, config, &text)?;
+    let manifest_bytes = project.manifest(&folder)?;
+    Ok(Workplace { place, folder, target, vars, project, manifest_bytes, is_bare })
+}
+
+/// A project with a `cofferdam.toml`: what it says holds; what it leaves out comes from the profile
+/// and the command line.
+fn configured(
+    folder: &Folder,
+    target: &Target,
+    vars: &Map<String, Value>,
+    more: &[(&'static str, Value)],
+) -> Outcome<(Config, String)> {
+    let mut config = folder.config()?;
+    for loader in &mut config.loaders {
+        setup::fill(&mut loader.settings, "target", &target.settings());
+        for (name, value) in more {
+            setup::fill(&mut loader.settings, name, value);
+        }
+        for (name, value) in vars {
+            loader.vars.remove(name);
+            setup::fill(&mut loader.vars, name, value);
+        }
+    }
+    let file = folder.config_file();
+    let mut text = fs::read_to_string(&file).map_err(|e| Failure::file("read", &file, &e))?;
+    for loader in &config.loaders {
+        text.push_str(&format!("\n{}\n{}", loader.settings, loader.vars));
+    }
+    Ok((config, text))
+}
+
+/// Flags of dbt that are known and not supported.
+fn refuse(work: &Work) -> Outcome<()> {
+    if work.defer || work.favor_state {
+        let fix = "build what the selected nodes need as well: `+` before the selector";
+        return Err(Failure::new(BAD_FLAG, "--defer is not supported", fix)
+            .why("a node reads relations of its own target alone, as its grant says"));
+    }
+    Ok(())
+}
+
+fn variables(work: &Work) -> Outcome<Map<String, Value>> {
+    let Some(text) = &work.vars else { return Ok(Map::new()) };
+    map(text, "--vars")
+}
+
+/// A YAML map from the command line.
+pub(crate) fn map(text: &str, flag: &str) -> Outcome<Map<String, Value>> {
+    let fix = format!("write a YAML map, e.g. {flag} '{{day: 2026-11-21, full: true}}'");
+    match yaml::parse(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(Value::Null) => Ok(Map::new()),
+        Ok(_) => Err(Failure::new(BAD_FLAG, format!("the value of {flag} is no map"), fix)),
+        Err(wrong) => {
+            Err(Failure::new(BAD_FLAG, format!("the value of {flag} cannot be read"), fix).why(wrong.what))
+        }
+    }
+}
+
+/// The texts of a project, in which `env_var` may stand.
+fn texts(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut todo: Vec<(PathBuf, usize)> = vec![(root.to_owned(), 0)];
+    while let Some((folder, depth)) = todo.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let name = name.to_string_lossy();
+            if name.starts_with('.') || (depth == 0 && SKIPPED.contains(&&*name)) || depth > 32 {
+                continue;
+            }
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                todo.push((path, depth + 1));
+            } else if [".sql", ".yml", ".yaml"].iter().any(|end| name.ends_with(end)) {
+                found.extend(fs::read_to_string(&path).ok().filter(|text| text.contains("env_var")));
+            }
+        }
+    }
+    found
+}
+
+impl Workplace {
+    /// The manifest.
+    pub(crate) fn manifest(&self) -> Outcome<Manifest> {
+        Manifest::read("what the loader made", &self.manifest_bytes)
+    }
+
+    /// Writes `target/manifest.json`.
+    pub(crate) fn write_manifest(&self) -> Outcome<()> {
+        artifacts::write(&self.place.target, "manifest.json", &self.manifest_bytes)
+    }
+
+    /// The task of each node that has one.
+    pub(crate) fn tasks(&self) -> HashMap<String, TaskId> {
+        let described = self.project.described.iter().flat_map(|one| &one.tasks);
+        let pairs = described.filter_map(|task| {
+            // A name too long for a task's id stands in a setting.
+            let named = task.settings.iter().find(|setting| setting.name == "unique_id");
+            let unique: Option<String> = named.and_then(|setting| serde_json::from_str(&setting.json).ok());
+            Some((unique.unwrap_or_else(|| task.id.clone()), TaskId::new(&task.id).ok()?))
+        });
+        pairs.collect()
+    }
+
+    /// What a command's selectors select, of these types.
+    pub(crate) fn select(&self, work: &Work, manifest: &Manifest, kinds: &[&str]) -> Outcome<Ids> {
+        let named = select::selectors(&self.place.root)?;
+        let spec = select::wanted(work, &named)?;
+        let before = artifacts::before(work.state.as_deref(), &self.place.target)?;
+        let graph = Graph::of(manifest);
+        let selection = Selection { manifest, graph: &graph, before: &before };
+        let mut ids = selection.select(&spec)?;
+        let types = |list: &[String]| -> Vec<String> {
+            list.iter().flat_map(|word| word.split([',', ' '])).map(str::to_owned).collect()
+        };
+        let (only, without) = (types(&work.resource_type), types(&work.exclude_resource_type));
+        ids.retain(|id| {
+            let Some(node) = manifest.node(id) else { return false };
+            let kind = node.resource_type.as_str();
+            kinds.contains(&kind)
+                && (only.is_empty() || only.iter().any(|only| only == kind || only == "all"))
+                && !without.iter().any(|without| without == kind)
+        });
+        Ok(ids)
+    }
+}
