@@ -252,6 +252,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     async fn run(&self, nodes: BTreeMap<TaskId, &'a Node>) -> Outcome<u8> {
         let quiet = self.work.quiet;
+        self.check_told()?;
         self.hand_over().await?;
         if !self.session.objects.is_there() && !self.session.is_local {
             say(
@@ -325,6 +326,28 @@ impl<'a> Run<'a> {
         let known: std::collections::HashSet<&str> = known.map(|param| param.name.as_str()).collect();
         params.retain(|param| known.contains(param.name.as_str()));
         params
+    }
+
+    /// A release that does not know what its nodes are to be told would do something else.
+    fn check_told(&self) -> Outcome<()> {
+        let known = |name: &str| {
+            let mut params = self.signed.release.tasks.iter().flat_map(|task| &task.params_schema);
+            params.any(|param| param.name == name)
+        };
+        let needed = [
+            ("command", self.what.told().is_some()),
+            ("full_refresh", self.work.full_refresh),
+            ("empty", self.work.empty),
+            ("store_failures", self.work.store_failures),
+        ];
+        match needed.iter().find(|(name, needed)| *needed && !known(name)) {
+            Some((name, _)) => Err(Failure::new(
+                BAD_FLAG,
+                format!("the release does not let a run say `{name}`"),
+                "leave the params of [[loader]] to Cofferdam, or declare this one, and build the release again",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Runs the project's hooks of one kind. Says whether all went well.

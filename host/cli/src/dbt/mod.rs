@@ -23,6 +23,8 @@ mod setup;
 mod work;
 mod yaml;
 
+pub(crate) use self::setup::complete;
+
 use self::args::{Dbt, Docs, Source};
 use crate::failure::Outcome;
 

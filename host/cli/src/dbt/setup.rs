@@ -71,7 +71,8 @@ pub(crate) struct Asked<'a> {
 /// The configuration in the place of `cofferdam.toml`, written where `cofferdam` looks for it.
 pub(crate) fn config(folder: &Folder, asked: &Asked<'_>) -> Outcome<(Config, String)> {
     let text = config_text(asked)?;
-    let config = config::parse(config::FILE_NAME, &text)?;
+    let mut config = config::parse(config::FILE_NAME, &text)?;
+    complete(&mut config);
     let file = folder.inner(&format!("dbt/{}", config::FILE_NAME));
     if fs::read_to_string(&file).ok().as_deref() != Some(text.as_str()) {
         folder::replace(&file, text.as_bytes(), 0o600)?;
@@ -99,7 +100,7 @@ fn config_text(asked: &Asked<'_>) -> Outcome<String> {
          # A `cofferdam.toml` in the project's folder (`cofferdam init`) takes its place.\n\
          [project]\nname = {}\ngateway = \"{GATEWAY}\"\n[plugins]\n{}[gateways]\n{GATEWAY} = \"{adapter}\"\n\
          [limits]\nwall_ms = {WALL_MS}\nmem_bytes = {MEM_BYTES}\n[retry]\nattempts = 1\n\
-         [release]\nexclude = [{}]\n[[loader]]\nplugin = \"project-dbt-loader\"\nruns_with = \"task-dbt\"\nroot = \"\"\nparams = [{PARAMS}]\n",
+         [release]\nexclude = [{}]\n[[loader]]\nplugin = \"project-dbt-loader\"\nruns_with = \"task-dbt\"\nroot = \"\"\n",
         quoted(&clean(&asked.place.name)),
         plugins.map(|name| format!("{name} = \"{name}\"\n")).concat(),
         quoted(&target.display().to_string()),
@@ -114,6 +115,26 @@ fn config_text(asked: &Asked<'_>) -> Outcome<String> {
     }
     Ok(text)
 }
+
+/// Gives loaders of projects in dbt's format the parameters that dbt's commands set, where
+/// `cofferdam.toml` does not declare them.
+pub(crate) fn complete(config: &mut Config) {
+    #[derive(serde::Deserialize)]
+    struct Declared {
+        params: Vec<config::ParamConfig>,
+    }
+    let Ok(Declared { params }) = toml::from_str(&format!("params = [{PARAMS}]")) else { return };
+    for loader in config.loaders.iter_mut().filter(|loader| loader.plugin.get_ref().as_str() == LOADER) {
+        for param in &params {
+            if !loader.params.iter().any(|known| known.name == param.name) {
+                loader.params.push(param.clone());
+            }
+        }
+    }
+}
+
+/// The loader of projects in dbt's format.
+const LOADER: &str = "project-dbt-loader";
 
 /// What a run may say to a node.
 const PARAMS: &str = r#"
@@ -329,7 +350,8 @@ fn grant_text(project: &str, release: &Release, expires: Timestamp) -> String {
          grant_format = 1\nid = \"dbt-local\"\nowner = \"me@localhost\"\nreason = \"dbt on this machine\"\n\
          expires = {}\nrequire_confinement = []\n[subject]\nproject = \"sha256:{project}\"\ntasks = [\"*\"]\n\
          roles = [\"run\"]\nplugins = [\n{plugins}]\n\
-         [[sql]]\ngateway = \"{GATEWAY}\"\nmode = \"{mode}\"\nstatements = \"parsed\"\nreads = [{}]\nwrites = [{}]\nmax_rows = {ROWS_MAX}\n\
+         [[sql]]\ngateway = \"{GATEWAY}\"\nmode = \"{mode}\"\nstatements = \"parsed\"\n\
+         also = [\"cascade\", \"rights\", \"schemas\"]\nreads = [{}]\nwrites = [{}]\nmax_rows = {ROWS_MAX}\n\
          [[files]]\nprefixes = [\"\"]\n[telemetry]\nlog = true\n[report]\nto_scheduler = [\"duration_s\", \"rows_affected\"]\n\
          [limits]\nwall_ms = {WALL_MS}\nmem_bytes = {MEM_BYTES}\nlog_bytes = 16777216\n",
         day(expires),

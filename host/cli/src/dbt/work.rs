@@ -91,6 +91,7 @@ fn configured(
     more: &[(&'static str, Value)],
 ) -> Outcome<(Config, String)> {
     let mut config = folder.config()?;
+    setup::complete(&mut config);
     for loader in &mut config.loaders {
         setup::fill(&mut loader.settings, "target", &target.settings());
         for (name, value) in more {

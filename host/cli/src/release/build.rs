@@ -52,7 +52,8 @@ impl Built {
 
 /// Builds a release. `plugins` is a folder of built components to look in first.
 pub fn build(folder: &Folder, seq: Option<u64>, plugins: Option<&Path>, now: Timestamp) -> Outcome<Built> {
-    let config = folder.config()?;
+    let mut config = folder.config()?;
+    crate::dbt::complete(&mut config);
     let seq = seq.unwrap_or_else(|| store::next_seq(folder));
     store::check_free(&Local::of(folder, seq))?;
     let taken = take_in(folder, &config, plugins, &[])?;
