@@ -134,7 +134,10 @@ impl<'a, 'b> Progress<'a, 'b> {
             .filter(|task| task.state.is_final() || task.state == TaskState::Leased)
             .collect();
         // As things happened: what ended first makes room for what started after it.
-        fresh.sort_by_key(|task| (task.ended_at.or(task.started_at), task.started_at));
+        // What was skipped, was skipped because of something that ended.
+        fresh.sort_by_key(|task| {
+            (task.ended_at.or(task.started_at), task.state == TaskState::Skipped, task.started_at)
+        });
         for task in fresh {
             let Some(node) = self.order.nodes.get(&task.task).copied() else { continue };
             let (number, thread) = self.number(task, node);

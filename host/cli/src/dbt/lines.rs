@@ -254,6 +254,35 @@ mod tests {
         }
         let results: Vec<_> = all.iter().map(|(node, done)| (*node, done)).collect();
         out.push_str(&summary(&results, Paint::off()));
-        insta::assert_snapshot!(out, @r#""#);
+        insta::assert_snapshot!(out, @r#"
+        Found 3 models, 1 seed, 5 data tests
+        1 of 9 START sql view model dev.orders ..................................... [RUN]
+        1 of 9 OK loaded seed file dev.items ....................................... [INSERT 3 in 0.05s]
+        2 of 9 OK created sql view model dev.orders ................................ [CREATE VIEW in 0.05s]
+        3 of 9 ERROR creating sql view model dev.orders ............................ [ERROR in 0.05s]
+        4 of 9 PASS unique_orders_id ............................................... [PASS in 0.05s]
+        5 of 9 WARN 2 unique_orders_id ............................................. [WARN 2 in 0.05s]
+        6 of 9 FAIL 1 unique_orders_id ............................................. [FAIL 1 in 0.05s]
+        7 of 9 ERROR unique_orders_id .............................................. [ERROR in 0.05s]
+        8 of 9 SKIP test unique_orders_id .......................................... [SKIP]
+        9 of 9 SKIP relation dev.orders ............................................ [SKIP]
+
+        Completed with 3 errors and 1 warning
+
+        Error in model orders (models/orders.sql)
+          relation "raw.x" does not exist\u{1b}[2J
+            LINE 1
+
+        Warning in test unique_orders_id (models/unique_orders_id.sql)
+          Got 2 results, configured to warn if != 0
+
+        Failure in test unique_orders_id (models/unique_orders_id.sql)
+          Got 1 result
+
+        Error in test unique_orders_id (models/unique_orders_id.sql)
+          no
+
+        Done. PASS=3 WARN=1 ERROR=3 SKIP=2 NO-OP=0 TOTAL=9
+        "#);
     }
 }

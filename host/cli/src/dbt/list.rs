@@ -105,10 +105,10 @@ mod tests {
             rows: vec![vec![value!(1), value!("Ana\u{1b}[2J")], vec![value!(20), Value::Null]],
         };
         insta::assert_snapshot!(table(&rows), @r"
-        | id | name          |
-        | -- | ------------- |
+        | id | name         |
+        | -- | ------------ |
         | 1  | Ana\u{1b}[2J |
-        | 20 |               |
+        | 20 |              |
         ");
         assert_eq!(json(&rows)[1], value!({"id": 20, "name": null}));
     }
