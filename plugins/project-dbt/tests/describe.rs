@@ -29,6 +29,15 @@ fn problems(files: &[(&str, &str)]) -> String {
     list.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// The manifest of a project.
+fn manifest(files: &[(&str, &str)]) -> serde_json::Value {
+    let config = ProjectConfig { gateway: "wh".into(), ..ProjectConfig::default() };
+    let mut all = vec![("dbt_project.yml", PROJECT)];
+    all.extend_from_slice(files);
+    let described = DbtProject::describe(&host(&all).project_context(), config).unwrap();
+    serde_json::from_slice(&described.files[0].content).unwrap()
+}
+
 fn graph(files: &[(&str, &str)]) -> String {
     let tasks = describe(files).unwrap_or_else(|list| panic!("{list:#?}"));
     tasks
@@ -41,45 +50,78 @@ fn graph(files: &[(&str, &str)]) -> String {
 #[test]
 fn every_problem_is_reported_at_once_with_its_place() {
     let files = [
-        ("models/a.sql", "select 1\nfrom {{ ref('stg_order') }}"),
+        ("models/a.sql", "\n\nselect 1\nfrom {{ ref('stg_order') }}"),
         ("models/stg_orders.sql", "select {{ 1 + }}\n"),
-        (
-            "models/sub/b.sql",
-            "{{ config(\n    materialized='incremental', incremental_strategy='merge'\n) }}\nselect 1",
-        ),
         ("models/c.sql", "select * from {{ source('raw', 'orders') }}"),
         ("models/d.py", "def model(): pass"),
         ("models/e f.sql", "select 1"),
         ("models/one/g.sql", "select 1"),
         ("models/two/g.sql", "select 2"),
         ("models/h.sql", "select {{ nope(1) }}"),
+        ("models/i.sql", "\n{{ config(enabled='perhaps') }}select 1"),
+        ("models/j.sql", "{{ config(alias='h') }}select 1"),
+        ("models/k.sql", "{{ config(group='none', contract={'enforced': true}) }}select 1"),
         (
             "models/marts/schema.yml",
-            "models:\n  - name: aa\n    columns:\n      - name: id\n        tests: [uniqe, {accepted_values: {}}]\n  - name: a\n    columns:\n      - name: id\n        tests:\n          - relationships:\n              to: ref('gone')\n              field: id\n",
+            "models:\n  - name: a\n    columns:\n      - name: id\n        tests:\n          - uniqe\n          - unique: {severity: fatal}\n          - not_null:\n            config: {severity: warn}\n          - tools.thing: {}\n          - accepted_values: {values: [1], arguments: 3}\n  - description: nameless\n",
         ),
+        ("models/marts/other.yml", "models:\n  - name: a\n    access: secret\n"),
         ("models/broken.yml", "models:\n  - name: [x\n"),
-        ("seeds/s.csv", "a,b\n1,2\n3\n"),
-        ("snapshots/s.sql", "{% snapshot s %}{% endsnapshot %}"),
-        ("macros/m.sql", "\n{% macro m() %}{% if %}{% endmacro %}\n{% macro ref(x) %}{% endmacro %}"),
+        ("models/docs.yml", "models:\n  - name: j\n    description: \"{{ doc('nothing') }}\"\n"),
+        ("seeds/s.csv", "a,b\n1,2\n3,4,5\n"),
+        ("seeds/t.csv", "a,A\n1,2\n"),
+        (
+            "snapshots/s.sql",
+            "{% snapshot first %}select 1{% endsnapshot %}\n{% snapshot second %}\n{{ config(strategy='check', unique_key='id') }}select 1{% endsnapshot %}",
+        ),
+        (
+            "macros/m.sql",
+            "\n{% macro m() %}{% if %}{% endmacro %}\n{% macro n() %}{% endmacro %}{% macro n() %}{% endmacro %}",
+        ),
+        (
+            "models/units.yml",
+            "unit_tests:\n  - name: u\n    model: nowhere\n    given: []\n    expect: {rows: []}\n  - name: v\n    model: c\n    given: [{input: ref('a')}]\n    expect: {rows: []}\n",
+        ),
+        (
+            "models/exposures.yml",
+            "exposures:\n  - name: e\n    type: picture\n    depends_on: [ref('zzz')]\n",
+        ),
+        ("packages.yml", "packages:\n  - package: acme/tools\n    version: 1.0.0\n  - local: ../outside\n"),
     ];
     insta::assert_snapshot!(problems(&files), @r#"
-macros/m.sql:2: the Jinja cannot be read: unexpected end of block
-macros/m.sql:3: `ref` is a function of dbt's Jinja; give the macro another name
-models/a.sql:2: `ref('stg_order')` leads nowhere: there is no model or seed of this name; did you mean `stg_orders`?
+macros/m.sql:2: the Jinja of the macro `m` cannot be read: `%}` cannot stand here
+macros/m.sql:3: the macro `n` is defined twice in the package `shop`: also in macros/m.sql:3
+models/a.sql:4: `ref('stg_order')` leads nowhere: there is no model, seed or snapshot of this name; did you mean `stg_orders`?
 models/broken.yml:2: unclosed bracket '['
-models/c.sql:1: `source('raw', 'orders')` leads nowhere: no schema file describes it
-models/d.py: models in Python are not supported; write it in SQL
-models/e f.sql: `e f` cannot name a node; use 1 to 100 letters, digits and `_`
-models/h.sql:1: `nope` is not a macro of this project, nor a function of dbt's Jinja that is supported
-models/marts/schema.yml:2: there is no model `aa` to describe; did you mean `a`?
-models/marts/schema.yml:5: `accepted_values` needs the argument `values`
-models/marts/schema.yml:5: the test `uniqe` is not one of unique, not_null, accepted_values and relationships, which are supported beside singular tests; did you mean `unique`?
-models/marts/schema.yml:10: `ref('gone')` leads nowhere: there is no model or seed of this name
-models/stg_orders.sql:1: the Jinja cannot be read: unexpected end of variable block
-models/sub/b.sql:2: this `incremental_strategy` needs a `unique_key`; name the columns, or use `append`
-models/two/g.sql: `g` is the name of models/one/g.sql already; names of models and seeds are used once
-seeds/s.csv:3: this row has 1 fields, the header names 2 columns
-snapshots/s.sql: snapshots are not supported; use an incremental model
+models/c.sql:1: `source('raw', 'orders')` leads nowhere: no properties file describes it
+models/d.py: Python models are not supported; write it in SQL
+models/docs.yml:2: the description of `j`: no docs block is named `nothing`
+models/e f.sql: `e f` cannot name a node; use 1 to 150 letters, digits, `_`, `-` and `.`
+models/exposures.yml:2: `ref('zzz')` leads nowhere: there is no model, seed or snapshot of this name
+models/exposures.yml:2: the exposure `e` has a `type` out of dashboard, notebook, analysis, ml, application
+models/exposures.yml:2: the exposure `e` needs an `owner` with a `name` or an `email`
+models/h.sql:1: `nope` is not defined: no macro of the project, of its packages or of dbt has this name
+models/i.sql:2: `i`: `enabled` is true or false, not `"perhaps"`
+models/k.sql: `k` has an enforced contract; a properties file has to name its `columns` with their `data_type`
+models/k.sql: `k` is of the group `none`, which is not there
+models/marts/other.yml:2: `access` of `a` is `private`, `protected` or `public`, not `secret`
+models/marts/schema.yml:2: `a` is described in models/marts/other.yml:2 already; keep one of the two entries
+models/marts/schema.yml:6: there is no test `uniqe`: no macro `test_uniqe`; did you mean `unique`?
+models/marts/schema.yml:7: `unique_a_id`: `severity` is `error` or `warn`, not `fatal`
+models/marts/schema.yml:8: a test is one name with its arguments below it; here are not_null, config: is the indentation right?
+models/marts/schema.yml:10: there is no test `tools.thing`: no macro `test_thing` in the package `tools`
+models/marts/schema.yml:11: `arguments` of the test `accepted_values` is a map, not `3`
+models/marts/schema.yml:12: an entry of `models` is a map with a `name`
+models/stg_orders.sql:1: the Jinja cannot be read: `}}` cannot stand here
+models/two/g.sql: `g` is the name of models/one/g.sql already; a name is used once in a package
+models/units.yml:2: the unit test `u` looks at the model `nowhere`, which is not there
+models/units.yml:6: the unit test `v`: `ref('a')` has no `rows`; only a seed may be named without
+packages.yml:2: the package `acme/tools` is not in `dbt_packages/`; run `dbt deps` on a machine that has dbt, or copy the package there, and keep the folder beside the project
+packages.yml:4: the package `../outside` lies outside of the release; move it into the project's folder
+seeds/s.csv:3: this row has 3 fields, the header names 2 columns
+seeds/t.csv:1: two columns are named `A`
+snapshots/s.sql: the snapshot `first` needs a `strategy`: `timestamp` or `check`
+snapshots/s.sql:3: the snapshot `second` has the strategy `check` and needs `check_cols`
 "#);
 }
 
@@ -113,16 +155,20 @@ fn hostile_files_get_clear_errors() {
         ),
         ("models/chain.sql", &format!("select {{{{ {}1 }}}}", "not ".repeat(9_000))),
         ("models/bomb.yml", &bomb),
+        ("models/big.sql", &format!("select 1 -- {}", "x".repeat(10 << 20))),
+        ("models/text.sql", "select '{{ 'x' * 1000000000 }}'"),
         ("models/env.sql", "select '{{ env_var('SECRET') }}'"),
         ("models/include.sql", "{% include '/etc/passwd' %}"),
+        ("models/modules.sql", "select '{{ modules.os.environ }}'"),
     ];
     insta::assert_snapshot!(problems(&files), @r#"
+models/big.sql: the file is larger than 1 MiB
 models/bomb.yml:5: the file grows past 100000 values or 8 MiB of text once its aliases are expanded
-models/chain.sql:1: this tag holds more than 1000 operators; take it apart with `set`
-models/deep.sql:1: macros call one another more than 16 deep; does `f` call itself without end? (in macros/m.sql (macro g), line 1)
-models/env.sql:1: a task runs in a sandbox without an environment; pass the value with `vars` and read it with `var()`
-models/include.sql:1: template not found: tried to include non-existing template '/etc/passwd'
+models/deep.sql:1: the template goes too deep; does a macro call itself without end? (in macros/m.sql:1, macro g; called from macros/m.sql:1, macro f; macros/m.sql:1, macro g; macros/m.sql:1, macro f)
+models/env.sql:1: the environment variable `SECRET` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default
+models/include.sql:1: the Jinja cannot be read: `include` is not part of dbt's Jinja: macros see one another by name
 models/long.sql:1: the template takes too many steps; does a loop never end?
+models/text.sql:1: a text longer than 16 MiB would be made; does something double without end?
 "#);
 }
 
@@ -157,38 +203,76 @@ fn tests_hold_back_what_stands_on_what_they_check() {
         ("models/c.sql", "select * from {{ ref('b') }}"),
         (
             "models/schema.yml",
-            "models:\n  - name: a\n    columns:\n      - name: id\n        data_tests:\n          - unique\n          - not_null: {severity: warn}\n          - relationships: {arguments: {to: ref('b'), field: id}}\n",
+            "models:\n  - name: a\n    columns:\n      - name: id\n        data_tests:\n          - unique\n          - not_null: {severity: warn}\n          - relationships: {arguments: {to: ref('b'), field: id}}\nunit_tests:\n  - name: u\n    model: c\n    given: [{input: ref('b'), rows: [{id: 1}]}]\n    expect: {rows: [{id: 1}]}\n",
         ),
     ];
     // `unique` holds back b; the relationship, which looks at b too, holds back c alone; a warning holds
-    // back nothing.
+    // back nothing; a unit test comes before its model.
     insta::assert_snapshot!(graph(&files), @r#"
 model.shop.a <- 
-model.shop.b <- model.shop.a, test.shop.unique_a_id
-model.shop.c <- model.shop.b, test.shop.relationships_a_id__id__ref_b_
-test.shop.not_null_a_id <- model.shop.a
-test.shop.relationships_a_id__id__ref_b_ <- model.shop.a, model.shop.b
-test.shop.unique_a_id <- model.shop.a
+model.shop.b <- model.shop.a, test.shop.unique_a_id.f6a5f640da
+model.shop.c <- model.shop.b, test.shop.relationships_a_id__id__ref_b_.dcfe42f192, unit_test.shop.c.u
+test.shop.not_null_a_id.c1cebc1440 <- model.shop.a
+test.shop.relationships_a_id__id__ref_b_.dcfe42f192 <- model.shop.a, model.shop.b
+test.shop.unique_a_id.f6a5f640da <- model.shop.a
+unit_test.shop.c.u <- model.shop.b
 "#);
 }
 
 #[test]
-fn sources_and_their_tests_are_part_of_the_graph() {
+fn hooks_of_the_run_come_before_and_behind_everything() {
     let files = [
-        ("models/a.sql", "select * from {{ source('erp', 'orders') }}"),
-        (
-            "models/src.yml",
-            "sources:\n  - name: erp\n    schema: raw\n    tables:\n      - name: orders\n        identifier: orders_v2\n        columns:\n          - name: id\n            tests: [not_null]\n",
-        ),
+        ("dbt_project.yml", "name: shop\non-run-start: [select 1, select 2]\non-run-end: select 3\n"),
+        ("models/a.sql", "{{ config(materialized='ephemeral') }}select 1 as id"),
+        ("models/b.sql", "select * from {{ ref('a') }} join {{ ref('s') }} using (id)"),
+        ("models/c.sql", "select * from {{ ref('b') }}"),
+        ("seeds/s.csv", "id\n1\n"),
     ];
     insta::assert_snapshot!(graph(&files), @r#"
-model.shop.a <- test.shop.source_not_null_erp_orders_id
-test.shop.source_not_null_erp_orders_id <-
+model.shop.a <- operation.shop.shop-on-run-start-1
+model.shop.b <- operation.shop.shop-on-run-start-1, seed.shop.s
+model.shop.c <- model.shop.b, operation.shop.shop-on-run-start-1
+operation.shop.shop-on-run-end-0 <- model.shop.a, model.shop.c
+operation.shop.shop-on-run-start-0 <- 
+operation.shop.shop-on-run-start-1 <- operation.shop.shop-on-run-start-0
+seed.shop.s <- operation.shop.shop-on-run-start-1
 "#);
+}
+
+#[test]
+fn what_a_task_asks_for_is_what_its_node_names() {
+    let files = [
+        (
+            "dbt_project.yml",
+            "name: shop\non-run-start: select 1\nmodels: {shop: {marts: {+schema: marts}}}\ndata_tests: {+store_failures: true}\n",
+        ),
+        ("models/e.sql", "{{ config(materialized='ephemeral') }}select * from {{ source('erp', 'orders') }}"),
+        ("models/marts/a.sql", "select * from {{ ref('e') }}"),
+        ("models/marts/g.sql", "{{ config(grants={'select': 'reader'}) }}select 1"),
+        ("models/asks.sql", "{% set found = run_query('select 1') %}select 1"),
+        (
+            "snapshots/h.sql",
+            "{% snapshot h %}{{ config(strategy='check', check_cols='all', unique_key='id', target_schema='history') }}select * from {{ ref('a') }}{% endsnapshot %}",
+        ),
+        (
+            "models/src.yml",
+            "sources:\n  - name: erp\n    schema: raw\n    loaded_at_field: at\n    freshness: {warn_after: {count: 1, period: day}}\n    tables:\n      - name: orders\n        identifier: orders_v2\n        columns:\n          - name: id\n            tests: [not_null]\n",
+        ),
+    ];
     let tasks = describe(&files).unwrap();
-    insta::assert_snapshot!(tasks.iter().map(|task| format!("{}: {} reads {:?} writes {:?}", task.id, task.sql[0].mode, task.sql[0].reads, task.sql[0].writes)).collect::<Vec<_>>().join("\n"), @r#"
-model.shop.a: write reads ["main.*", "raw.orders_v2"] writes ["main.*"]
-test.shop.source_not_null_erp_orders_id: read reads ["raw.orders_v2"] writes []
+    let shown = tasks.iter().map(|task| {
+        let sql = &task.sql[0];
+        format!("{} {}: {} reads {:?} writes {:?}", task.entry, task.id, sql.mode, sql.reads, sql.writes)
+    });
+    insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"
+model model.shop.a: write reads ["main_marts.*", "raw.orders_v2"] writes ["main_marts.*"]
+model model.shop.asks: write reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"] writes ["main.*"]
+analysis model.shop.e: read reads ["raw.orders_v2"] writes []
+model model.shop.g: admin reads ["main_marts.*"] writes ["main_marts.*"]
+operation operation.shop.shop-on-run-start-0: admin reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*", "raw.orders_v2"] writes ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"]
+snapshot snapshot.shop.h: write reads ["history.*", "main_marts.a"] writes ["history.*"]
+freshness source.shop.erp.orders: read reads ["raw.orders_v2"] writes []
+test test.shop.source_not_null_erp_orders_id.414ab95f2b: write reads ["main_dbt_test__audit.*", "raw.orders_v2"] writes ["main_dbt_test__audit.*"]
 "#);
 }
 
@@ -206,11 +290,9 @@ fn names_behind_is_incremental_and_settings_by_place_are_found() {
 model.shop.a <- model.shop.late
 model.shop.late <-
 "#);
-    let tasks = describe(&files).unwrap();
-    insta::assert_snapshot!(format!("{:?}\n{}", tasks[0].tags, tasks[0].settings[0].json), @r#"
-["said", "own"]
-{"project":"shop","name":"a","path":"models/marts/a.sql","line":0,"kind":"model","relation":["marts","aa"],"config":{"materialized":"incremental","schema":"marts","alias":"aa","tags":["said","own"],"unique_key":["id"]},"macros":[]}
-"#);
+    let all = manifest(&files);
+    let node = &all["nodes"]["model.shop.a"];
+    insta::assert_snapshot!(format!("{} {} {} {}", node["relation_name"], node["tags"], node["depends_on"], node["config"]), @r#""\"main_marts\".\"aa\"" ["said","own"] {"macros":["macro.dbt.is_incremental"],"nodes":["model.shop.late"]} {"enabled":true,"alias":"aa","schema":"marts","database":null,"tags":["said","own"],"meta":{},"group":null,"static_analysis":null,"materialized":"incremental","incremental_strategy":null,"batch_size":null,"lookback":1,"begin":null,"persist_docs":{},"post-hook":[],"pre-hook":[],"quoting":{},"column_types":{},"full_refresh":null,"unique_key":"id","on_schema_change":"ignore","on_configuration_change":"apply","grants":{},"packages":[],"docs":{"show":true,"node_color":null},"contract":{"enforced":false,"alias_types":true},"event_time":null,"concurrent_batches":null,"access":"protected","freshness":null,"on_error":null,"latest_version_pointer":{"enabled":null,"alias":null}}"#);
 }
 
 #[test]
@@ -222,13 +304,26 @@ fn a_disabled_model_is_left_out_and_may_not_be_read() {
 }
 
 #[test]
+fn a_private_model_is_read_by_its_group_alone() {
+    let files = [
+        ("models/a.sql", "{{ config(group='money', access='private') }}select 1"),
+        ("models/b.sql", "{{ config(group='money') }}select * from {{ ref('a') }}"),
+        ("models/g.yml", "groups: [{name: money, owner: {name: me}}]\n"),
+    ];
+    assert_eq!(describe(&files).unwrap().len(), 2);
+    let mut more = files.to_vec();
+    more.push(("models/c.sql", "select 1\nfrom {{ ref('a') }}"));
+    insta::assert_snapshot!(problems(&more), @"models/c.sql:2: `ref('a')` leads to a private model of the group `money`; only members of the group may read it");
+}
+
+#[test]
 fn variables_of_the_build_go_over_those_of_the_project() {
     let files = [
         (
             "dbt_project.yml",
-            "name: shop\nvars: {on: false}\nmodels: {shop: {+enabled: \"{{ var('on') }}\"}}\n",
+            "name: shop\nvars: {day: monday}\nmodels: {shop: {+enabled: \"{{ var('on', false) }}\"}}\n",
         ),
-        ("models/a.sql", "select 1"),
+        ("models/a.sql", "select '{{ var('day') }}'"),
     ];
     let config = |json: Option<&str>| ProjectConfig {
         vars: json.into_iter().map(|json| Argument { name: "on".into(), json: json.into() }).collect(),
@@ -240,11 +335,40 @@ fn variables_of_the_build_go_over_those_of_the_project() {
 }
 
 #[test]
+fn target_and_allow_list_come_from_the_build() {
+    let files = [
+        ("dbt_project.yml", "name: shop\nmodels: {shop: {+database: \"{{ target.database }}\"}}\n"),
+        ("models/a.sql", "{{ config(schema=env_var('REGION'), alias=target.name ~ '_a') }}select 1"),
+    ];
+    let settings = vec![
+        Argument {
+            name: "target".into(),
+            json: r#"{"name": "prod", "schema": "dw", "database": "db"}"#.into(),
+        },
+        Argument { name: "env".into(), json: r#"{"REGION": "eu"}"#.into() },
+    ];
+    let config = ProjectConfig {
+        gateway: "wh".into(),
+        adapter: "adapter-postgres".into(),
+        settings,
+        ..ProjectConfig::default()
+    };
+    let described = DbtProject::describe(&host(&files).project_context(), config).unwrap();
+    let all: serde_json::Value = serde_json::from_slice(&described.files[0].content).unwrap();
+    assert_eq!(all["nodes"]["model.shop.a"]["relation_name"], r#""db"."dw_eu"."prod_a""#);
+    assert_eq!(all["metadata"]["adapter_type"], "postgres");
+    insta::assert_snapshot!(describe(&files).unwrap_err()[0], @"models/a.sql:1: the environment variable `REGION` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default");
+}
+
+#[test]
 fn what_is_left_out_is_said() {
     let files = [
-        ("dbt_project.yml", PROJECT),
-        ("packages.yml", "packages: []"),
-        ("models/s.yml", "unit_tests: []\nexposures: []\n"),
+        ("dbt_project.yml", "name: shop\nmodel-pathes: [models]\nname: shop\n"),
+        (
+            "models/s.yml",
+            "metrics: [{name: m}]\nsemantic_models: []\nmodles: []\nmodels:\n  - name: gone\n    columns: [{name: id, tests: [unique]}]\n",
+        ),
+        ("models/w.sql", "{{ exceptions.warn('careful') }}select 1"),
     ];
     let host = host(&files);
     describe_in(&host, ProjectConfig::default()).unwrap();
@@ -255,9 +379,13 @@ fn what_is_left_out_is_said() {
         .map(|(_, line)| line)
         .collect();
     insta::assert_snapshot!(warned.join("\n"), @r#"
-packages.yml is left out: packages are not supported
-models/s.yml: `unit_tests` is left out; it is not supported
-models/s.yml: `exposures` is left out; it is not supported
+dbt_project.yml:3: the key `name` stands here for the second time; this one holds
+dbt_project.yml:2: `model-pathes` is not a key of a project file; did you mean `model-paths`?
+models/s.yml: `metrics` is left out; it is not supported
+models/s.yml:3: `modles` is not a key of a properties file; did you mean `models`?
+models/s.yml:5: `models` describes `gone`, which is not there
+models/w.sql: careful
+models/s.yml:6: the test is left out: `ref('gone')` leads nowhere: there is no model, seed or snapshot of this name
 "#);
 }
 

@@ -46,10 +46,10 @@ fn a_mart_waits_for_what_it_reads_and_for_its_tests() {
     insta::assert_snapshot!(task.needs.join("\n"), @r#"
 model.flights.int_flights
 model.flights.stg_airlines
-test.flights.accepted_values_int_flights_outcome__on_time__late__diverted__cancelled
-test.flights.not_null_int_flights_flight_id
-test.flights.relationships_stg_flights_carrier__carrier__ref_stg_airlines_
-test.flights.unique_int_flights_flight_id
+test.flights.accepted_values_int_flights_outcome__on_time__late__diverted__cancelled.2047d43513
+test.flights.not_null_int_flights_flight_id.2753cb8290
+test.flights.relationships_stg_flights_carrier__carrier__ref_stg_airlines_.705515ca8e
+test.flights.unique_int_flights_flight_id.173a24b40b
 "#);
     insta::assert_snapshot!(format!("{:#?}", task.sql), @r#"
 [
@@ -66,10 +66,5 @@ test.flights.unique_int_flights_flight_id
         ],
     },
 ]
-"#);
-    insta::assert_snapshot!(task.settings.iter().map(|setting| format!("{}: {}", setting.name, setting.json)).collect::<Vec<_>>().join("\n"), @r#"
-node: {"project":"flights","name":"daily_carriers","path":"models/marts/daily_carriers.sql","line":0,"kind":"model","relation":["marts","daily_carriers"],"config":{"materialized":"incremental","schema":"marts","tags":["marts"],"unique_key":["flight_date","carrier"],"incremental_strategy":"merge"},"macros":[]}
-references: {"refs":{"int_flights":["intermediate","int_flights"],"stg_airlines":["staging","stg_airlines"]},"sources":{}}
-vars: {"late_minutes":15,"through":"2013-01-14"}
 "#);
 }

@@ -17,7 +17,7 @@ use super::patches::{Patch, version_word};
 use crate::jinja::library::BlockKind;
 use crate::jinja::{Engine, Library, blocks};
 use crate::problem::did_you_mean;
-use crate::project::config::{Kind, list};
+use crate::project::config::{Kind, Places, list};
 use crate::project::inventory::{Role, SourceFile};
 use crate::project::properties;
 use crate::python;
@@ -156,13 +156,48 @@ impl Build<'_> {
     /// What properties files say of nodes of a kind, by package and name. An entry names a node of
     /// its own package, or else of any.
     pub(super) fn patches_of(&mut self, kind: &'static str, role: Role) -> HashMap<(usize, String), Patch> {
-        let known: Vec<(usize, String)> = self
-            .files
-            .iter()
-            .filter(|file| file.role == role)
-            .map(|file| (file.package, file.stem().to_owned()))
-            .collect();
+        let known = self.known(role);
         self.patches_among(kind, &known)
+    }
+
+    /// Nodes of a role by package and name. A node of a package that its project file or that of the
+    /// root project switches off is left out where another package has one of the same name: that
+    /// one stands in its place, and what is said of it holds for that one.
+    fn known(&self, role: Role) -> Vec<(usize, String)> {
+        let files: Vec<&SourceFile> = self.files.iter().filter(|file| file.role == role).collect();
+        let mut count: HashMap<&str, usize> = HashMap::new();
+        for file in &files {
+            *count.entry(file.stem()).or_default() += 1;
+        }
+        let replaced = |file: &SourceFile| {
+            count.get(file.stem()).is_some_and(|count| *count > 1) && self.is_switched_off(file, role)
+        };
+        files
+            .iter()
+            .filter(|file| !replaced(file))
+            .map(|file| (file.package, file.stem().to_owned()))
+            .collect()
+    }
+
+    /// Whether project files switch a node off.
+    fn is_switched_off(&self, file: &SourceFile, role: Role) -> bool {
+        let kind = match role {
+            Role::Seed => Kind::Seed,
+            Role::Model => Kind::Model,
+            _ => return false,
+        };
+        let mut fqn = vec![self.packages[file.package].name().to_owned()];
+        fqn.extend(file.folders().map(str::to_owned));
+        fqn.push(file.stem().to_owned());
+        let none = Map::new();
+        let places = Places {
+            own: &self.packages[file.package].file,
+            root: &self.packages[0].file,
+            fqn: &fqn,
+            patch: &none,
+            call: &none,
+        };
+        places.resolve(kind).is_ok_and(|resolved| resolved.config.get("enabled") == Some(&Json::Bool(false)))
     }
 
     /// The same among these names.
@@ -219,12 +254,7 @@ impl Build<'_> {
 
     /// What properties files say of models, versions apart.
     fn model_patches(&mut self) -> ModelPatches {
-        let known: Vec<(usize, String)> = self
-            .files
-            .iter()
-            .filter(|file| file.role == Role::Model)
-            .map(|file| (file.package, file.stem().to_owned()))
-            .collect();
+        let known = self.known(Role::Model);
         let index: std::collections::HashSet<(usize, &str)> =
             known.iter().map(|(package, name)| (*package, name.as_str())).collect();
         let mut by_name: HashMap<&str, usize> = HashMap::new();

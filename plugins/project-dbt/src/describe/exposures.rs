@@ -5,7 +5,6 @@
 //! Fails: by adding problems: a name used twice, an owner without name and address.
 //! Source: <https://docs.getdbt.com/docs/build/exposures>, <https://docs.getdbt.com/docs/build/groups>.
 
-use indexmap::IndexSet;
 use serde_json::{Map, Value as Json, json};
 
 use super::Build;
@@ -76,25 +75,8 @@ impl Build<'_> {
             "depends_on": {"macros": [], "nodes": []}, "refs": [], "sources": [], "metrics": [],
             "created_at": 0.0,
         });
-        let mut item = Item {
-            kind: Kind::Exposure,
-            id,
-            package: file.package,
-            path: file.path.clone(),
-            line: entry.line,
-            node: match node {
-                Json::Object(node) => node,
-                _ => Map::new(),
-            },
-            refs: Vec::new(),
-            more_refs: Vec::new(),
-            sources: Vec::new(),
-            more_sources: Vec::new(),
-            enabled,
-            broken: false,
-            depends: IndexSet::new(),
-            depends_more: IndexSet::new(),
-        };
+        let mut item = Item::new(Kind::Exposure, file.package, &file.path, entry.line, node);
+        item.enabled = enabled;
         for call in list(entry.data.get("depends_on").unwrap_or(&Json::Null)) {
             self.call(&mut item, &python::text(&call));
         }

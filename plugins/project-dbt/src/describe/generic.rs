@@ -254,13 +254,7 @@ impl Build<'_> {
             None => (None, made.kind.clone()),
         };
         let Some(macro_id) = self.test_macro(&package, &made.kind) else {
-            let known: BTreeSet<String> = self.known_tests(&package);
-            let hint = did_you_mean(&made.kind, known.iter().map(String::as_str));
-            let why = format!(
-                "there is no test `{}`: no macro `test_{kind}`{}{hint}",
-                made.kind,
-                namespace.as_ref().map(|name| format!(" in the package `{name}`")).unwrap_or_default()
-            );
+            let why = self.no_such_test(&package, &made.kind);
             self.problems.add(&path, line, why);
             return;
         };
@@ -348,6 +342,17 @@ impl Build<'_> {
         Some(format!("macro.{}.{}", found.package, found.block.name))
     }
 
+    fn no_such_test(&self, package: &str, named: &str) -> String {
+        let known = self.known_tests(package);
+        let hint = did_you_mean(named, known.iter().map(String::as_str));
+        match named.split_once('.') {
+            Some((other, kind)) => {
+                format!("there is no test `{named}`: no macro `test_{kind}` in the package `{other}`{hint}")
+            }
+            None => format!("there is no test `{named}`: no macro `test_{named}`{hint}"),
+        }
+    }
+
     fn known_tests(&self, package: &str) -> BTreeSet<String> {
         let named = self.engine.library().macros().filter_map(|one| {
             let name = one.block.name.strip_prefix("test_")?;
@@ -392,37 +397,7 @@ impl Build<'_> {
                 return Err(format!("`config` of the test `{}` is a map, not `{other}`", asked.kind));
             }
         };
-        let mut config = Map::new();
-        let empty = |value: &Json| match value {
-            Json::Null => true,
-            Json::Bool(value) => !value,
-            Json::String(text) => text.is_empty(),
-            Json::Array(items) => items.is_empty(),
-            Json::Object(map) => map.is_empty(),
-            Json::Number(number) => number.as_f64() == Some(0.0),
-        };
-        for key in SETTINGS {
-            let beside = arguments.remove(key);
-            if beside.as_ref().is_some_and(|value| !empty(value)) && inner.contains_key(key) {
-                return Err(format!(
-                    "the test `{}` has `{key}` beside its `config` and in it; keep one",
-                    asked.kind
-                ));
-            }
-            let value = match beside {
-                Some(value) if !empty(&value) => Some(value),
-                beside => inner.remove(key).or(beside),
-            };
-            if let Some(value) = value.filter(|value| !value.is_null()) {
-                config.insert(key.to_owned(), self.setting(tested, &value)?);
-            }
-        }
-        for (key, value) in inner {
-            let value = self.setting(tested, &value)?;
-            if !value.is_null() {
-                config.insert(key, value);
-            }
-        }
+        let mut config = self.test_config(tested, &asked.kind, &mut arguments, &mut inner)?;
         let description = arguments.remove("description").map(|text| python::text(&text)).unwrap_or_default();
         let description = self.description(tested.entry, &description).0;
         let (short, full) = match arguments.remove("name") {
@@ -439,6 +414,48 @@ impl Build<'_> {
             config.insert("alias".to_owned(), short.clone().into());
         }
         Ok(Made { kind: asked.kind, arguments, config, description, short, full })
+    }
+
+    /// The settings of a test: those beside its arguments, and those in its `config`.
+    fn test_config(
+        &self,
+        tested: &Tested<'_>,
+        kind: &str,
+        arguments: &mut Map<String, Json>,
+        inner: &mut Map<String, Json>,
+    ) -> Result<Map<String, Json>, String> {
+        let mut config = Map::new();
+        let empty = |value: &Json| match value {
+            Json::Null => true,
+            Json::Bool(value) => !value,
+            Json::String(text) => text.is_empty(),
+            Json::Array(items) => items.is_empty(),
+            Json::Object(map) => map.is_empty(),
+            Json::Number(number) => number.as_f64() == Some(0.0),
+        };
+        for key in SETTINGS {
+            let beside = arguments.remove(key);
+            if beside.as_ref().is_some_and(|value| !empty(value)) && inner.contains_key(key) {
+                return Err(format!(
+                    "the test `{}` has `{key}` beside its `config` and in it; keep one",
+                    kind
+                ));
+            }
+            let value = match beside {
+                Some(value) if !empty(&value) => Some(value),
+                beside => inner.remove(key).or(beside),
+            };
+            if let Some(value) = value.filter(|value| !value.is_null()) {
+                config.insert(key.to_owned(), self.setting(tested, &value)?);
+            }
+        }
+        for (key, value) in std::mem::take(inner) {
+            let value = self.setting(tested, &value)?;
+            if !value.is_null() {
+                config.insert(key, value);
+            }
+        }
+        Ok(config)
     }
 
     fn setting(&self, tested: &Tested<'_>, value: &Json) -> Result<Json, String> {

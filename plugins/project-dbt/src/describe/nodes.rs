@@ -49,6 +49,31 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// An item that asks for nothing yet.
+    pub(crate) fn new(kind: Kind, package: usize, path: &str, line: u32, node: Json) -> Self {
+        let node = match node {
+            Json::Object(node) => node,
+            _ => Map::new(),
+        };
+        let id = node.get("unique_id").and_then(Json::as_str).unwrap_or_default().to_owned();
+        Self {
+            kind,
+            id,
+            package,
+            path: path.to_owned(),
+            line,
+            node,
+            refs: Vec::new(),
+            more_refs: Vec::new(),
+            sources: Vec::new(),
+            more_sources: Vec::new(),
+            enabled: true,
+            broken: false,
+            depends: IndexSet::new(),
+            depends_more: IndexSet::new(),
+        }
+    }
+
     /// A text of the node.
     pub(crate) fn text(&self, key: &str) -> &str {
         self.node.get(key).and_then(Json::as_str).unwrap_or_default()
@@ -189,25 +214,7 @@ impl Draft<'_> {
                 }
             }
         }
-        Item {
-            kind: self.kind,
-            id: self.id,
-            package: self.package,
-            path: self.file.to_owned(),
-            line,
-            node: match node {
-                Json::Object(node) => node,
-                _ => Map::new(),
-            },
-            refs: Vec::new(),
-            more_refs: Vec::new(),
-            sources: Vec::new(),
-            more_sources: Vec::new(),
-            enabled: true,
-            broken: false,
-            depends: IndexSet::new(),
-            depends_more: IndexSet::new(),
-        }
+        Item::new(self.kind, self.package, self.file, line, node)
     }
 }
 
@@ -234,11 +241,16 @@ impl Build<'_> {
         if !item.enabled {
             return;
         }
-        // dbt sees one branch of `is_incremental()`; names in the other one are needed as well.
+        // dbt sees one branch of `is_incremental()`; names in the other one are needed as well. The
+        // macro says false wherever no warehouse is there, so the text itself is turned.
         if matches!(item.kind, Kind::Model)
             && code.contains("is_incremental")
             && !item.broken
-            && let Some(more) = self.render(item, code, true)
+            && let Some(more) = self.render(
+                item,
+                &code.replace("dbt.is_incremental()", "true").replace("is_incremental()", "true"),
+                true,
+            )
         {
             item.more_refs = more.refs.into_iter().filter(|one| !item.refs.contains(one)).collect();
             item.more_sources = more.sources.into_iter().filter(|one| !item.sources.contains(one)).collect();
@@ -306,6 +318,7 @@ impl Build<'_> {
             Err(why) => {
                 let (path, line) = match patch {
                     Some(patch) if !patch.config.is_empty() => (patch.path.clone(), patch.line),
+                    _ if code.is_empty() => (item.path.clone(), item.line),
                     _ => (item.path.clone(), line_with(code, "config(")),
                 };
                 self.problems.add(&path, line, format!("`{}`: {why}", item.name()));

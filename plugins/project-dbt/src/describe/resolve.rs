@@ -350,6 +350,7 @@ impl Build<'_> {
         }
     }
 
+    /// Groups, contracts and access fit together.
     fn check_groups(&mut self) {
         let known: Vec<String> =
             self.groups.values().filter_map(|group| Some(group.get("name")?.as_str()?.to_owned())).collect();
@@ -363,6 +364,17 @@ impl Build<'_> {
                     item.path.clone(),
                     format!("`{}` is of the group `{group}`, which is not there{hint}", item.name()),
                 ));
+            }
+            let contract =
+                item.node.get("contract").is_some_and(|contract| contract["enforced"] == Json::Bool(true));
+            let columns =
+                item.node.get("columns").and_then(Json::as_object).is_some_and(|columns| !columns.is_empty());
+            if item.kind == Kind::Model && contract && !columns {
+                let why = format!(
+                    "`{}` has an enforced contract; a properties file has to name its `columns` with their `data_type`",
+                    item.name()
+                );
+                problems.push((item.path.clone(), why));
             }
             if item.is_ephemeral() && item.text("access") == "public" {
                 problems.push((

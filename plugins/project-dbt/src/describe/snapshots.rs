@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, json};
 
 use super::Build;
 use super::collect::normalized;
@@ -148,7 +148,7 @@ impl Build<'_> {
             return;
         }
         let text = |key: &str| item.setting_text(key).unwrap_or_default();
-        let has = |key: &str| item.setting(key).is_some_and(|value| *value != Json::from(""));
+        let has = |key: &str| item.setting(key).is_some_and(|value| value.as_str() != Some(""));
         let why = match text("strategy") {
             "" => Some("needs a `strategy`: `timestamp` or `check`"),
             _ if !has("unique_key") => Some("needs a `unique_key`"),

@@ -8,7 +8,6 @@
 
 use std::collections::BTreeSet;
 
-use indexmap::IndexSet;
 use serde_json::{Map, Value as Json, json};
 
 use super::Build;
@@ -140,25 +139,9 @@ impl Build<'_> {
             "doc_blocks": blocks,
         });
         let enabled = node["config"]["enabled"] != Json::Bool(false);
-        Item {
-            kind: Kind::Source,
-            id,
-            package: file.package,
-            path: file.path.clone(),
-            line: table_line(entry, name),
-            node: match node {
-                Json::Object(node) => node,
-                _ => Map::new(),
-            },
-            refs: Vec::new(),
-            more_refs: Vec::new(),
-            sources: Vec::new(),
-            more_sources: Vec::new(),
-            enabled,
-            broken: false,
-            depends: IndexSet::new(),
-            depends_more: IndexSet::new(),
-        }
+        let mut item = Item::new(Kind::Source, file.package, &file.path, table_line(entry, name), node);
+        item.enabled = enabled;
+        item
     }
 
     /// What source and table say together, as one configuration.

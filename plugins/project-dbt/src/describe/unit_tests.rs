@@ -7,7 +7,6 @@
 //! fixture that is not there, an incremental model without `is_incremental`.
 //! Source: <https://docs.getdbt.com/docs/build/unit-tests>.
 
-use indexmap::IndexSet;
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
@@ -39,17 +38,7 @@ impl Build<'_> {
         let name = words.next().unwrap_or_default().to_owned();
         let version = words.next().map(str::to_owned);
         let package = self.packages[entry.file.package].name().to_owned();
-        let tested: Vec<usize> = self
-            .by_name
-            .get(&name)
-            .into_iter()
-            .flatten()
-            .copied()
-            .filter(|at| {
-                let item = &self.items[*at];
-                item.kind == Kind::Model && item.name() == name && item.text("package_name") == package
-            })
-            .collect();
+        let tested = self.models_named(&name, &package);
         if tested.is_empty() {
             let known = self.items.iter().filter(|item| item.kind == Kind::Model).map(Item::name);
             let hint = crate::problem::did_you_mean(&name, known);
@@ -79,26 +68,14 @@ impl Build<'_> {
             node.insert("unique_id".to_owned(), id.clone().into());
             node.insert("schema".to_owned(), target.text("schema").into());
             let enabled = target.enabled && node["config"]["enabled"] != Json::Bool(false);
-            let mut item = Item {
-                kind: Kind::UnitTest,
-                id,
-                package: entry.file.package,
-                path: path.clone(),
-                line: entry.line,
-                node: node.clone(),
-                refs: Vec::new(),
-                more_refs: Vec::new(),
-                sources: Vec::new(),
-                more_sources: Vec::new(),
-                enabled,
-                broken: target.broken,
-                depends: IndexSet::new(),
-                depends_more: IndexSet::new(),
-            };
+            let mut item =
+                Item::new(Kind::UnitTest, entry.file.package, &path, entry.line, Json::Object(node.clone()));
+            item.enabled = enabled;
+            item.broken = target.broken;
             item.depends.insert(target.id.clone());
-            let (refs, sources) = (target.refs.clone(), target.sources.clone());
-            let more: Vec<RefAsked> = target.more_refs.clone();
-            let more_sources = target.more_sources.clone();
+            let refs: Vec<RefAsked> = target.refs.iter().chain(&target.more_refs).cloned().collect();
+            let sources: Vec<(String, String)> =
+                target.sources.iter().chain(&target.more_sources).cloned().collect();
             for given in list(entry.data.get("given").unwrap_or(&Json::Null)) {
                 let input = given.get("input").map(python::text).unwrap_or_default();
                 if input.trim() != "this" {
@@ -106,11 +83,20 @@ impl Build<'_> {
                 }
             }
             // What the model itself reads is looked up in the warehouse for its columns alone.
-            item.more_refs = refs.into_iter().chain(more).filter(|one| !item.refs.contains(one)).collect();
-            item.more_sources =
-                sources.into_iter().chain(more_sources).filter(|one| !item.sources.contains(one)).collect();
+            item.more_refs = refs.into_iter().filter(|one| !item.refs.contains(one)).collect();
+            item.more_sources = sources.into_iter().filter(|one| !item.sources.contains(one)).collect();
             self.items.push(item);
         }
+    }
+
+    /// Models of a package by their name: its versions, the ones switched off among them.
+    fn models_named(&self, name: &str, package: &str) -> Vec<usize> {
+        let all = self.by_name.get(name).into_iter().flatten().copied();
+        all.filter(|at| {
+            let item = &self.items[*at];
+            item.kind == Kind::Model && item.name() == name && item.text("package_name") == package
+        })
+        .collect()
     }
 
     /// The versions of the model that are tested.

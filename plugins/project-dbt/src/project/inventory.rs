@@ -99,7 +99,8 @@ pub(crate) fn inventory(packages: &[Package], files: &[FileInfo]) -> Vec<SourceF
             let Some(original) = file.path.strip_prefix(package.folder.as_str()) else { break };
             let Some((_, extension)) = original.rsplit_once('.') else { continue };
             for (key, extensions, role) in ROLES {
-                if !extensions.contains(&extension) && !(extension == "csv" && key == "test-paths") {
+                let fixture = extension == "csv" && key == "test-paths";
+                if !(fixture || extensions.contains(&extension)) {
                     continue;
                 }
                 let relative = package.file.folders(key).iter().find_map(|folder| {
