@@ -26,9 +26,10 @@ impl Adapter for Postgres {
 
     fn open(sql: &dyn Sql, gateway: &str, access: Access) -> Result<SqlConnection, Failure> {
         let session = numbered::Numbered::over(sql.open(gateway, access)?);
-        let own = read_all(session.query("SELECT CAST(current_schema() AS text) AS name", &[])?)?;
-        let schema = adapter::text(own.scalar()).to_owned();
-        Ok(SqlConnection::new(engine::PostgresEngine, session, schema))
+        Ok(SqlConnection::asking(engine::PostgresEngine, session, |session| {
+            let own = read_all(session.query("SELECT CAST(current_schema() AS text) AS name", &[])?)?;
+            Ok(adapter::text(own.scalar()).to_owned())
+        }))
     }
 }
 

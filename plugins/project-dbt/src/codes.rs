@@ -12,3 +12,13 @@ pub const SEED: &str = "CD0923";
 pub const COUNT: &str = "CD0924";
 /// The release's document of the node cannot be read.
 pub const DOCUMENT: &str = "CD0955";
+/// There is no materialization of that name for the warehouse.
+pub const MATERIALIZATION: &str = "CD0925";
+/// Nothing says how fresh a source is.
+pub const FRESHNESS: &str = "CD0926";
+/// A unit test cannot be run as it stands.
+pub const UNIT_TEST: &str = "CD0927";
+/// A setting is not to be had on this warehouse.
+pub const UNSUPPORTED: &str = "CD0928";
+/// A batch of a microbatch model failed, or its settings say no batches.
+pub const BATCH: &str = "CD0929";

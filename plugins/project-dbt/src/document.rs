@@ -82,6 +82,9 @@ pub struct Reference {
     pub relation: Option<RelationParts>,
     /// Whether it is an ephemeral model.
     pub ephemeral: bool,
+    /// Its setting `event_time`: the column a batch is cut by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<String>,
 }
 
 /// What one `source()` leads to.
@@ -96,6 +99,9 @@ pub struct SourceReference {
     pub unique_id: String,
     /// Where its rows are.
     pub relation: RelationParts,
+    /// Its setting `event_time`: the column a batch is cut by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<String>,
 }
 
 /// A relation by its parts, unquoted.

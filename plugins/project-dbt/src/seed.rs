@@ -3,8 +3,8 @@
 //! In: the bytes of a file, its delimiter and `column_types`. Out: a [`Seed`].
 //! Never: drops a row; one with too many or too few fields is an error with its line.
 //! Fails: with a [`SeedError`].
-//! Source: dbt infers types with agate: whole number, number, date, datetime, boolean, text, in
-//! this order; empty fields and the word `null` are NULL.
+//! Source: dbt infers types with agate: number, date, datetime, boolean, text, in this order; numbers
+//! without a fraction are whole ones; empty fields and the word `null` are NULL.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -22,6 +22,8 @@ pub const COLUMNS_MAX: usize = 1_000;
 pub struct Seed {
     /// Its columns.
     pub columns: Vec<Column>,
+    /// The types that `column_types` gives, in its words; none where they are inferred.
+    pub declared: Vec<Option<String>>,
     records: Vec<csv::StringRecord>,
 }
 
@@ -69,21 +71,21 @@ impl Seed {
                 ));
             }
         }
-        let columns = header
-            .into_iter()
-            .enumerate()
-            .map(|(at, name)| {
-                let given = column_types.iter().find(|(column, _)| column.eq_ignore_ascii_case(&name));
-                let data_type = match given {
-                    Some((_, kind)) => named_type(kind),
-                    None => infer(records.iter().filter_map(|record| record.get(at))),
-                };
-                Column::new(name, data_type)
-            })
-            .collect();
-        let seed = Self { columns, records };
-        // Read every field once, so that a wrong one is found when the release is built.
-        (0..seed.len()).try_for_each(|at| seed.row(at).map(|_| ()))?;
+        let (mut columns, mut declared) = (Vec::new(), Vec::new());
+        for (at, name) in header.into_iter().enumerate() {
+            let given = column_types.iter().find(|(column, _)| column.eq_ignore_ascii_case(&name));
+            let data_type = match given {
+                Some((_, kind)) => named_type(kind),
+                None => infer(|| records.iter().filter_map(|record| record.get(at))),
+            };
+            declared.push(given.map(|(_, kind)| kind.clone()));
+            columns.push(Column::new(name, data_type));
+        }
+        let seed = Self { columns, declared, records };
+        // Inferred types fit; a field that does not fit a given one is found when the release is built.
+        if seed.declared.iter().any(Option::is_some) {
+            (0..seed.len()).try_for_each(|at| seed.row(at).map(|_| ()))?;
+        }
         Ok(seed)
     }
 
@@ -99,29 +101,33 @@ impl Seed {
         self.records.is_empty()
     }
 
+    /// One field as a value of its column's type.
+    ///
+    /// # Errors
+    /// Where it does not fit the type its column was given.
+    pub fn cell(&self, row: usize, column: usize) -> Result<Value, SeedError> {
+        let record = &self.records[row];
+        let field = record.get(column).unwrap_or_default();
+        let of = &self.columns[column];
+        value(&of.data_type, field).ok_or_else(|| {
+            let line =
+                record.position().map_or(0, |position| u32::try_from(position.line()).unwrap_or(u32::MAX));
+            error(line, format!("`{field}` in column `{}` is not {}", of.name, describe(&of.data_type)))
+        })
+    }
+
+    /// One field as it stands in the file; none where it is NULL.
+    #[must_use]
+    pub fn text(&self, row: usize, column: usize) -> Option<&str> {
+        self.records[row].get(column).filter(|field| !is_null(field))
+    }
+
     /// One row as values; days and moments as ISO 8601 text.
     ///
     /// # Errors
     /// Where a field does not fit the type its column was given.
     pub fn row(&self, at: usize) -> Result<Vec<Value>, SeedError> {
-        let record = &self.records[at];
-        let line = record.position().map_or(0, |position| u32::try_from(position.line()).unwrap_or(u32::MAX));
-        self.columns
-            .iter()
-            .zip(record)
-            .map(|(column, field)| {
-                value(&column.data_type, field).ok_or_else(|| {
-                    error(
-                        line,
-                        format!(
-                            "`{field}` in column `{}` is not {}",
-                            column.name,
-                            describe(&column.data_type)
-                        ),
-                    )
-                })
-            })
-            .collect()
+        (0..self.columns.len()).map(|column| self.cell(at, column)).collect()
     }
 }
 
@@ -145,26 +151,21 @@ fn header(record: &csv::StringRecord) -> Result<Vec<String>, SeedError> {
 }
 
 fn is_null(field: &str) -> bool {
+    let field = field.trim();
     field.is_empty() || field.eq_ignore_ascii_case("null")
 }
 
 /// The first type that every field has.
-fn infer<'a>(fields: impl Iterator<Item = &'a str>) -> DataType {
-    let mut possible = vec![
-        DataType::Int64,
-        DataType::Float64,
-        DataType::Date,
-        DataType::Timestamp,
-        DataType::TimestampUtc,
-        DataType::Boolean,
-    ];
-    for field in fields.filter(|field| !is_null(field)) {
-        possible.retain(|data_type| value(data_type, field).is_some());
-        if possible.is_empty() {
-            return DataType::Text;
-        }
+fn infer<'a, F: Iterator<Item = &'a str>>(fields: impl Fn() -> F) -> DataType {
+    let all = |fits: &dyn Fn(&str) -> bool| fields().all(|field| is_null(field) || fits(field));
+    if all(&|field| number(field).is_some()) {
+        let whole = |field: &str| number(field).is_some_and(|digits| is_whole(&digits));
+        return if all(&whole) { DataType::Int64 } else { DataType::Float64 };
     }
-    possible.swap_remove(0)
+    [DataType::Date, DataType::Timestamp, DataType::TimestampUtc, DataType::Boolean]
+        .into_iter()
+        .find(|data_type| all(&|field| value(data_type, field).is_some()))
+        .unwrap_or(DataType::Text)
 }
 
 /// A field as a value of this type; none where it is not one.
@@ -179,15 +180,15 @@ fn value(data_type: &DataType, field: &str) -> Option<Value> {
             "false" => Some(Value::Boolean(false)),
             _ => None,
         },
-        DataType::Int64 => trimmed.parse().ok().map(Value::Int64),
-        DataType::Float64 => number(trimmed).map(Value::Float64),
-        DataType::Decimal { .. } => number(trimmed).map(|_| Value::Text(trimmed.to_owned())),
+        DataType::Int64 => whole(trimmed).map(Value::Int64),
+        DataType::Float64 => {
+            number(trimmed)?.parse().ok().filter(|n: &f64| n.is_finite()).map(Value::Float64)
+        }
+        DataType::Decimal { .. } => number(trimmed).map(|digits| Value::Text(digits.into_owned())),
         DataType::Date => Day::parse(trimmed).map(|day| Value::Text(day.iso())),
-        DataType::Timestamp => match Moment::parse(trimmed) {
-            Some(moment) if moment.offset.is_none() => Some(Value::Text(moment.iso())),
-            Some(_) => None,
-            None => Day::parse(trimmed).map(|day| Value::Text(format!("{}T00:00:00", day.iso()))),
-        },
+        DataType::Timestamp => Moment::parse(trimmed)
+            .filter(|moment| moment.offset.is_none() && is_moment(trimmed))
+            .map(|moment| Value::Text(moment.iso())),
         DataType::TimestampUtc => Moment::parse(trimmed)
             .filter(|moment| moment.offset.is_some())
             .map(|moment| Value::Text(moment.iso())),
@@ -195,19 +196,56 @@ fn value(data_type: &DataType, field: &str) -> Option<Value> {
     }
 }
 
-/// A number; one with too many digits for a whole number stays text, so that no digit is lost.
-fn number(field: &str) -> Option<f64> {
-    let digits = field.trim_start_matches(['+', '-']);
-    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let shape = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
-    if !shape || (whole && field.parse::<i64>().is_err()) {
+/// dbt knows seconds behind a space, and parts of a second behind a `T` alone.
+fn is_moment(field: &str) -> bool {
+    field.contains('T') || field.len() == "2013-01-14 05:15:00".len()
+}
+
+fn whole(field: &str) -> Option<i64> {
+    if let Ok(number) = field.parse() {
+        return Some(number);
+    }
+    let digits = number(field).filter(|digits| is_whole(digits))?;
+    digits.split_once('.').map_or(&*digits, |(whole, _)| whole).parse().ok()
+}
+
+/// Whether a number in digits has no fraction. One with an exponent is taken to have one.
+fn is_whole(digits: &str) -> bool {
+    match digits.split_once('.') {
+        _ if digits.contains(['e', 'E']) => false,
+        Some((_, fraction)) => fraction.bytes().all(|byte| byte == b'0'),
+        None => true,
+    }
+}
+
+/// A number as digits alone: without the signs of currencies, thousands and percent that dbt takes
+/// for parts of one.
+fn number(field: &str) -> Option<std::borrow::Cow<'_, str>> {
+    let plain = |text: &str| {
+        let digits = text.trim_start_matches(['+', '-']);
+        digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+            && digits.bytes().any(|byte| byte.is_ascii_digit())
+            && digits
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'))
+            && text.parse::<f64>().is_ok_and(f64::is_finite)
+    };
+    let field = field.trim();
+    if plain(field) {
+        return Some(field.into());
+    }
+    if !field.contains(|c: char| c == ',' || c == '%' || CURRENCIES.contains(&c)) {
         return None;
     }
-    field.parse().ok().filter(|number: &f64| number.is_finite())
+    let (sign, rest) =
+        field.trim_matches('%').strip_prefix('-').map_or(("", field.trim_matches('%')), |rest| ("-", rest));
+    let rest = rest.trim_matches(|c| CURRENCIES.contains(&c)).replace(',', "");
+    let digits = format!("{sign}{rest}");
+    plain(&digits).then(|| digits.into())
 }
+
+/// The signs of currencies.
+const CURRENCIES: [char; 8] = ['$', '£', '€', '¥', '₽', '₹', '₩', '₺'];
 
 /// The type that a name in `column_types` means; names of other kinds are the warehouse's own.
 fn named_type(name: &str) -> DataType {
@@ -288,7 +326,7 @@ mod tests {
         let text = "\
 i,n,b,d,t,u,x,e
 1,1.5,true,2013-01-14,2013-01-14 05:15:00,2013-01-14T05:15:00Z,N14228,
--2,3,False,2013-01-15,2013-01-15,2013-01-14T05:15:00-05:00,7,
+-2.0,3,False,2013-01-15,2013-01-15T00:00:00,2013-01-14T05:15:00-05:00,7,
 ,null,,,,,,
 ";
         use DataType::{Boolean, Date, Float64, Int64, Text, Timestamp, TimestampUtc};
@@ -311,8 +349,16 @@ i,n,b,d,t,u,x,e
     }
 
     #[test]
-    fn numbers_too_long_for_a_whole_number_and_words_like_nan_stay_text() {
-        assert_eq!(types("a,b\n123456789012345678901234567890,nan\n"), [DataType::Text, DataType::Text]);
+    fn what_dbt_takes_for_a_number_is_one_and_what_it_does_not_is_text() {
+        use DataType::{Float64, Int64, Text};
+        let text = "a,b,c,d,e,f\n\"$1,234\",5%,nan,1e3,2013-01-14 05:15:00.5,\"-€2.50\"\n";
+        assert_eq!(types(text), [Int64, Int64, Text, Float64, Text, Float64]);
+        let row = parse(text).unwrap().row(0).unwrap();
+        assert_eq!(
+            (&row[0], &row[1], &row[5]),
+            (&Value::Int64(1234), &Value::Int64(5), &Value::Float64(-2.5))
+        );
+        assert_eq!(types("d\n2013-01-14\n2013-01-14 05:15:00\n"), [Text]);
     }
 
     #[test]

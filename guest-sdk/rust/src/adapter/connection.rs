@@ -1,7 +1,7 @@
 //! A connection to any warehouse whose [`Engine`] is known: the contract's calls, each handed to
 //! the step that does it.
 
-use std::rc::Rc;
+use std::{cell::OnceCell, rc::Rc};
 
 use super::{
     Engine, Place, create, drop_any, in_transaction, inner, insert, joined::Joined, load, once, snapshot,
@@ -16,8 +16,12 @@ use crate::{
 pub struct SqlConnection {
     engine: Rc<dyn Engine>,
     session: Rc<Joined>,
-    default_schema: String,
+    default_schema: OnceCell<String>,
+    ask_schema: Box<AskSchema>,
 }
+
+/// Asks a session for the schema that is meant where none is named.
+type AskSchema = dyn Fn(&dyn Session) -> Result<String, Failure>;
 
 impl SqlConnection {
     /// A connection that speaks as the engine does, over a session of the host. `default_schema`
@@ -27,11 +31,30 @@ impl SqlConnection {
         session: Box<dyn Session>,
         default_schema: impl Into<String>,
     ) -> Self {
+        let schema = default_schema.into();
+        Self::asking(engine, session, move |_| Ok(schema.clone()))
+    }
+
+    /// As [`SqlConnection::new`]; the warehouse is asked for the schema when it is first needed.
+    pub fn asking(
+        engine: impl Engine + 'static,
+        session: Box<dyn Session>,
+        ask_schema: impl Fn(&dyn Session) -> Result<String, Failure> + 'static,
+    ) -> Self {
         Self {
             engine: Rc::new(engine),
             session: Rc::new(Joined::over(session)),
-            default_schema: default_schema.into(),
+            default_schema: OnceCell::new(),
+            ask_schema: Box::new(ask_schema),
         }
+    }
+
+    fn default_schema(&self) -> Result<&str, Failure> {
+        if let Some(known) = self.default_schema.get() {
+            return Ok(known);
+        }
+        let asked = (self.ask_schema)(self.session())?;
+        Ok(self.default_schema.get_or_init(|| asked))
     }
 
     fn session(&self) -> &dyn Session {
@@ -43,7 +66,11 @@ impl SqlConnection {
     }
 
     fn place(&self, relation: &Relation) -> Result<Place, Failure> {
-        Place::of(relation, &self.default_schema, self.engine.naming())
+        let schema = match &relation.schema {
+            Some(schema) => schema,
+            None => self.default_schema()?,
+        };
+        Place::of(relation, schema, self.engine.naming())
     }
 }
 
@@ -53,13 +80,16 @@ impl Connection for SqlConnection {
         Dialect {
             name: naming.dialect.into(),
             quote: naming.mark.into(),
-            default_schema: self.default_schema.clone(),
+            default_schema: self.default_schema().unwrap_or_default().to_owned(),
             transactional_ddl: self.engine.transactional_ddl(),
         }
     }
 
     fn render(&self, relation: &Relation) -> String {
-        let schema = relation.schema.as_ref().unwrap_or(&self.default_schema);
+        let schema = match &relation.schema {
+            Some(schema) => schema,
+            None => self.default_schema().unwrap_or_default(),
+        };
         let naming = self.engine.naming();
         format!("{}.{}", naming.quote(schema), naming.quote(&relation.name))
     }

@@ -19,8 +19,8 @@
     {% set changed = [] %}
     {% for column in source_columns %}
         {% set old = target_columns | selectattr('name', 'equalto', column.name) | list | first %}
-        {% if old and column.expanded_data_type != old.expanded_data_type and not old.can_expand_to(other_column=column) %}
-            {% do changed.append({'column_name': old.name, 'new_type': column.expanded_data_type}) %}
+        {% if old and column.data_type != old.data_type and not old.can_expand_to(other_column=column) %}
+            {% do changed.append({'column_name': old.name, 'new_type': column.data_type}) %}
         {% endif %}
     {% endfor %}
     {{ return(changed) }}
@@ -142,6 +142,19 @@
         {{ return(get_incremental_delete_insert_sql(arg_dict)) }}
     {% endif %}
     {{ return(get_incremental_append_sql(arg_dict)) }}
+{% endmacro %}
+
+{% macro get_incremental_strategy_macro(strategy) %}
+    {% if strategy in ['append', 'delete+insert', 'merge', 'insert_overwrite', 'microbatch'] and strategy not in adapter.valid_incremental_strategies() %}
+        {{ exceptions.raise_compiler_error("The incremental strategy '" ~ strategy ~ "' is not valid for this adapter") }}
+    {% endif %}
+    {% set parts = strategy.split('.') %}
+    {% set name = 'get_incremental_' ~ parts[-1] | replace('+', '_') ~ '_sql' %}
+    {% set found = context[parts[0]].get(name) if parts | length > 1 else context.get(name) %}
+    {% if not found %}
+        {{ exceptions.raise_compiler_error('dbt could not find an incremental strategy macro with the name "' ~ name ~ '" in ' ~ project_name) }}
+    {% endif %}
+    {{ return(found) }}
 {% endmacro %}
 
 {% macro incremental_validate_on_schema_change(on_schema_change, default='ignore') %}

@@ -65,7 +65,7 @@
     {% set grant_config = config.get('grants') %}
     {% set fresh = make_intermediate_relation(target_relation) %}
     {% set strategy = config.get('incremental_strategy') or 'default' %}
-    {% set strategy_macro = adapter.get_incremental_strategy_macro(context, strategy) %}
+    {% set strategy_macro = get_incremental_strategy_macro(strategy) %}
 
     {{ run_hooks(pre_hooks, inside_transaction=false) }}
     {{ run_hooks(pre_hooks, inside_transaction=true) }}

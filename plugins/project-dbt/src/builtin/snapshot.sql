@@ -256,7 +256,7 @@
 {% macro default__create_columns(relation, columns) -%}
     {%- for column in columns -%}
         {% call statement() -%}
-            alter table {{ relation.render() }} add column {{ column.quoted }} {{ column.expanded_data_type }};
+            alter table {{ relation.render() }} add column {{ column.quoted }} {{ column.data_type }};
         {%- endcall %}
     {%- endfor -%}
 {%- endmacro %}

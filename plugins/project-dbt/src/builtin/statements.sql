@@ -3,7 +3,7 @@
 {% macro statement(name=none, fetch_result=false, auto_begin=true, language='sql') -%}
     {%- if execute -%}
         {%- set compiled_code = caller() -%}
-        {%- if name == 'main' -%}{%- do write(compiled_code) -%}{%- endif -%}
+        {%- if name == 'main' -%}{%- do note_main_statement(compiled_code) -%}{%- endif -%}
         {%- set res, table = adapter.execute(compiled_code, auto_begin=auto_begin, fetch=fetch_result) -%}
         {%- if name is not none -%}{%- do store_result(name, response=res, agate_table=table) -%}{%- endif -%}
     {%- endif -%}
@@ -55,6 +55,10 @@
 {% endmacro %}
 
 {% macro should_full_refresh() %}
+    {% if model.batch and not model.batch.first %}
+        {# Batches behind the first one are added to what that one has made. #}
+        {% do return(false) %}
+    {% endif %}
     {% set of_node = config.get('full_refresh') %}
     {% do return(flags.FULL_REFRESH if of_node is none else of_node) %}
 {% endmacro %}

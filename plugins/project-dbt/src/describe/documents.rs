@@ -115,6 +115,7 @@ impl Build<'_> {
                 unique_id: target.id.clone(),
                 relation: (!target.is_ephemeral()).then(|| parts(target)),
                 ephemeral: target.is_ephemeral(),
+                event_time: target.setting_text("event_time").map(str::to_owned),
             };
             if !refs.contains(&reference) {
                 refs.push(reference);
@@ -129,6 +130,7 @@ impl Build<'_> {
                 name: name.clone(),
                 unique_id: target.id.clone(),
                 relation: parts(target),
+                event_time: target.setting_text("event_time").map(str::to_owned),
             };
             if !sources.contains(&reference) {
                 sources.push(reference);

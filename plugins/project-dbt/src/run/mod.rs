@@ -1,151 +1,264 @@
-//! Runs one node: builds a model, loads a seed, counts what a test finds.
+//! Runs one node: builds a model, loads a seed, keeps a history, counts what a test finds.
 //!
-//! In: the invocation, the node's own file and the macros it calls, a warehouse.
-//! Out: the rows it changed, and one line.
-//! Never: reads another node's file; names a relation that the release did not foresee.
+//! In: the invocation, the node's document, the macros it may call, a warehouse.
+//! Out: what was done, one line of it, and small files beside the log: the statement, the result.
+//! Never: reads another node's file; names a relation that the release did not foresee; leaves half
+//! of a node behind where the warehouse makes relations inside transactions.
 //! Fails: with the node's name and file, and the line where it is known.
 //! Source: `wit/task/task.wit`; dbt's materializations.
 
-mod check;
+mod ask;
+mod build;
+mod catalog;
+mod compile;
+mod database;
+mod fixtures;
+mod freshness;
 mod locate;
-mod model;
+mod microbatch;
+mod operation;
+mod portable;
+mod result;
 mod seed;
+mod show;
+mod split;
+mod test;
+mod unit;
+mod wire;
+mod world;
 
-use cofferdam_sdk::{
-    Access, Connection, Context, Failure, Invocation, Level, Outcome, Relation, TaskFailure,
-};
+use std::sync::Arc;
 
+use cofferdam_sdk::{Access, Context, Failure, Invocation, Level, Outcome, TaskFailure};
+use serde_json::Value as Json;
+
+use crate::builtin;
 use crate::codes;
-use crate::jinja::{self, Macros, Names, Output, RenderError, Rendered, Scope};
-use crate::settings::{self, Attempt, Work};
+use crate::document::Document;
+use crate::jinja::world::Quoting;
+use crate::jinja::{Engine, Library, RenderError};
+use ask::{Ask, Command};
+use database::Warehouse;
+use result::Report;
+use wire::Wire;
+use world::{Around, Scene};
 
-/// One attempt at work.
+/// One attempt at a node.
 pub(crate) struct Run<'a> {
     cx: &'a Context<'a>,
     invocation: &'a Invocation,
-    attempt: Attempt,
-    connection: Box<dyn Connection>,
+    document: &'a Document,
+    ask: &'a Ask,
+    mysql: bool,
 }
 
 /// Does the work of one node.
 ///
 /// # Errors
-/// Where the file cannot be rendered, the warehouse refuses, or a test finds rows.
+/// Where a template cannot be rendered, the warehouse refuses, or a test finds rows.
 pub(crate) fn run(cx: &Context<'_>, invocation: &Invocation) -> Result<Outcome, TaskFailure> {
-    let attempt = settings::read(invocation)?;
-    let access = match attempt.node.work {
-        Work::Model { .. } | Work::Seed { .. } => Access::Write,
-        Work::SingularTest | Work::GenericTest { .. } => Access::Read,
-    };
-    let connection = cx.warehouse.open(invocation.required_gateway()?, access)?;
-    let run = Run { cx, invocation, attempt, connection };
-    match &run.attempt.node.work {
-        Work::Model { relation } => run.model(&relation.relation()),
-        Work::Seed { relation } => run.seed(&relation.relation()),
-        Work::SingularTest => run.singular_test(),
-        Work::GenericTest { relation, column, quote, test } => {
-            run.generic_test(&relation.relation(), column, *quote, test)
-        }
+    let ask = Ask::read(invocation)?;
+    let document = Document::read(cx.files, invocation)?;
+    let mysql = document.shared.target.kind == "mysql";
+    let run = Run { cx, invocation, document: &document, ask: &ask, mysql };
+    let mut report = Report::begun(&document);
+    let done = run.done(&mut report);
+    report.end(&done);
+    // What is kept is for reading; an attempt does not fail by it.
+    if let Err(why) = report.keep(cx.telemetry) {
+        cx.telemetry.log(Level::Warn, &format!("{}: what was done is not kept: {why}", run.who()));
     }
+    done
 }
 
 impl Run<'_> {
-    fn log(&self, level: Level, message: &str) {
-        self.cx.telemetry.log(level, message);
+    fn done(&self, report: &mut Report) -> Result<Outcome, TaskFailure> {
+        let engine = Engine::new(Arc::new(self.library()?));
+        let quoting = self.quoting();
+        let wire = Wire::new(
+            *self.cx,
+            self.invocation.gateway.as_deref(),
+            self.access(),
+            &self.document.shared.target.kind,
+        );
+        let warehouse = Warehouse::new(wire, quoting);
+        let scene = Scene {
+            files: self.cx.files,
+            telemetry: self.cx.telemetry,
+            engine: &engine,
+            warehouse: &warehouse,
+            ask: self.ask,
+            run: &self.invocation.run,
+            started_at: &self.invocation.started_at,
+            quoting,
+        };
+        let around = Around::new(&scene, self.document);
+        let done = self.entry(&around, report);
+        if done.is_err() {
+            // The first failure says why.
+            let _ = warehouse.wire.rollback();
+        }
+        report.compiled = report.compiled.take().or_else(|| around.compiled.borrow().clone());
+        report.written = report.written.take().or_else(|| around.written.borrow().clone());
+        done
+    }
+
+    fn entry(&self, around: &Around<'_>, report: &mut Report) -> Result<Outcome, TaskFailure> {
+        self.comment(around)?;
+        match (self.ask.command, self.invocation.entry.as_str()) {
+            (Command::Compile, _) => self.only_compile(around, report),
+            (Command::Show, _) => self.show(around, report),
+            (Command::Catalog, _) => self.catalog(around, report),
+            (Command::Run, "seed") => self.seed(around, report),
+            (Command::Run, "test") => self.test(around, report),
+            (Command::Run, "unit_test") => self.unit_test(around, report),
+            (Command::Run, "operation") => self.operation(around, report),
+            (Command::Run, "freshness" | "source") => self.freshness(around, report),
+            (Command::Run, "analysis") => self.only_compile(around, report),
+            (Command::Run, _) => self.build(around, report),
+        }
+    }
+
+    /// The macros of the component and those the node may call.
+    fn library(&self) -> Result<Library, TaskFailure> {
+        let shared = &self.document.shared;
+        let mut library = Library::new(&shared.project.name, &shared.target.kind);
+        for entry in &shared.project.dispatch {
+            library.dispatch(&entry.macro_namespace, entry.search_order.clone());
+        }
+        let mut problems = Vec::new();
+        // The first of two macros of one name counts: what a unit test overrides comes before all.
+        let overridden = match self.invocation.entry.as_str() {
+            "unit_test" => unit::overrides(self.document),
+            _ => Vec::new(),
+        };
+        for (package, text) in &overridden {
+            problems.extend(library.add(package, "overrides", text));
+        }
+        for (path, text) in builtin::FILES {
+            problems.extend(library.add(builtin::PACKAGE, path, text));
+        }
+        for file in &self.document.macros {
+            let text = self.cx.files.read_text(&file.file);
+            let text = text.map_err(|why| TaskFailure::from(why).context(&self.who()))?;
+            problems.extend(library.add(&file.package, &file.file, &text));
+        }
+        self.sound(if overridden.is_empty() { problems } else { Vec::new() })?;
+        Ok(library)
+    }
+
+    fn sound(&self, problems: Vec<crate::jinja::library::SourceProblem>) -> Result<(), TaskFailure> {
+        match problems.first() {
+            None => Ok(()),
+            Some(why) => {
+                let message = format!("{} ({}:{}): {}", self.who(), why.path, why.line, why.message);
+                Err(TaskFailure::permanent(codes::RENDER, message))
+            }
+        }
+    }
+
+    fn quoting(&self) -> Quoting {
+        let told = |part: &str| {
+            let told = self.document.shared.project.quoting.get(part);
+            told.and_then(Json::as_bool).unwrap_or(true)
+        };
+        let mark = if self.mysql { '`' } else { '"' };
+        Quoting { database: told("database"), schema: told("schema"), identifier: told("identifier"), mark }
+    }
+
+    /// How far the session may go. A test that keeps no rows, and whatever only looks, reads.
+    fn access(&self) -> Access {
+        let entry = self.invocation.entry.as_str();
+        if self.ask.command != Command::Run || matches!(entry, "freshness" | "source" | "analysis") {
+            return Access::Read;
+        }
+        match entry {
+            "test" if !self.stores_failures() => Access::Read,
+            _ => self.invocation.setting("mode").ok().flatten().map_or(Access::Write, |mode: String| {
+                if mode == "admin" { Access::Admin } else { Access::Write }
+            }),
+        }
+    }
+
+    /// Puts the project's comment to every statement.
+    fn comment(&self, around: &Around<'_>) -> Result<(), TaskFailure> {
+        let told = &self.document.shared.project.query_comment;
+        let (text, append) = match told {
+            Json::String(text) => (text.as_str(), false),
+            Json::Object(map) => (
+                map.get("comment").and_then(Json::as_str).unwrap_or_default(),
+                map.get("append").and_then(Json::as_bool).unwrap_or(false),
+            ),
+            _ => return Ok(()),
+        };
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        let package = &self.document.shared.project.name;
+        let comment = around
+            .with(|| around.scene.engine.render(package, "dbt_project.yml", text, around))
+            .map_err(|why| self.render_failure(&why))?;
+        let comment = comment.trim();
+        if comment.contains("*/") {
+            let message = format!("{}: `query-comment` may not contain `*/`: {comment}", self.who());
+            return Err(TaskFailure::permanent(codes::RENDER, message));
+        }
+        if !comment.is_empty() {
+            *around.scene.warehouse.wire.comment.borrow_mut() = Some((comment.to_owned(), append));
+        }
+        Ok(())
+    }
+
+    /// Makes the statement and keeps it.
+    fn only_compile(&self, around: &Around<'_>, report: &mut Report) -> Result<Outcome, TaskFailure> {
+        if self.document.node.resource_type() == "test" {
+            self.test_arguments(around)?;
+        }
+        self.compile(around)?;
+        report.message = "compiled".to_owned();
+        Ok(self.outcome(None, "compiled"))
+    }
+
+    fn outcome(&self, rows: Option<u64>, what: &str) -> Outcome {
+        Outcome { rows_affected: rows, summary: format!("{}: {what}", self.document.node.name()) }
     }
 
     /// `model `stg_flights` (models/staging/stg_flights.sql)`: how every failure begins.
     fn who(&self) -> String {
-        let node = &self.attempt.node;
-        let kind = match node.work {
-            Work::Model { .. } => "model",
-            Work::Seed { .. } => "seed",
-            Work::SingularTest | Work::GenericTest { .. } => "test",
+        let node = &self.document.node;
+        let kind = match node.resource_type() {
+            "" => "node",
+            "unit_test" => "unit test",
+            kind => kind,
         };
-        match node.line {
-            0 => format!("{kind} `{}` ({})", node.name, node.path),
-            line => format!("{kind} `{}` ({}:{line})", node.name, node.path),
-        }
+        let path =
+            if self.document.file.is_empty() { node.original_file_path() } else { &self.document.file };
+        format!("{kind} `{}` ({path})", node.name())
     }
 
-    fn rendered(&self, relation: Relation) -> Rendered {
-        let text = self.connection.render(&relation);
-        Rendered { relation, text }
-    }
-
-    /// Reads the node's file.
-    fn source(&self) -> Result<String, TaskFailure> {
-        let path = &self.attempt.node.path;
-        self.cx.files.read_text(path).map_err(|why| TaskFailure::from(why).context(&self.who()))
-    }
-
-    /// Renders the node's file with everything it may name.
-    fn render(&self, source: &str, this: Relation, incremental: bool) -> Result<String, TaskFailure> {
-        let node = &self.attempt.node;
-        let mut macros = Macros::default();
-        for path in &node.macros {
-            let text =
-                self.cx.files.read_text(path).map_err(|why| TaskFailure::from(why).context(&self.who()))?;
-            macros.add(path, &text);
-        }
-        let references = &self.attempt.references;
-        let refs =
-            references.refs.iter().map(|(name, to)| (name.clone(), self.rendered(to.relation()))).collect();
-        let mut sources = Vec::new();
-        for (source, tables) in &references.sources {
-            for (table, to) in tables {
-                sources.push(((source.clone(), table.clone()), self.rendered(to.relation())));
-            }
-        }
-        let scope = Scope {
-            project: node.project.clone(),
-            execute: true,
-            incremental,
-            this: self.rendered(this),
-            target_name: self.invocation.environment.clone(),
-            target_type: self.connection.dialect().name,
-            vars: self.attempt.vars.clone(),
-            names: Names::Fixed { refs, sources },
-            config: node.config.clone(),
-            run: self.invocation.run.clone(),
-            started_at: self.invocation.started_at.clone(),
-        };
-        let Output { text, found } =
-            jinja::render(&node.path, source, scope, &macros).map_err(|why| self.render_failure(&why))?;
-        for line in &found.logs {
-            self.log(Level::Info, line);
-        }
-        let statement = statement(&text);
-        self.log(Level::Debug, &format!("{}: {statement}", node.path));
-        if statement.is_empty() {
-            let message = format!("{}: the file renders to nothing; a node is one SELECT", self.who());
-            return Err(TaskFailure::permanent(codes::RENDER, message));
-        }
-        Ok(statement.to_owned())
-    }
-
+    /// A template's failure; the warehouse's own where it ended the rendering.
     fn render_failure(&self, why: &RenderError) -> TaskFailure {
-        let node = &self.attempt.node;
-        let place = if why.line == 0 { why.path.clone() } else { format!("{}:{}", why.path, why.line) };
-        TaskFailure::permanent(codes::RENDER, format!("`{}` ({place}): {}", node.name, why.message))
+        TaskFailure::permanent(why.code(), format!("{}: {why}", self.who()))
+    }
+
+    /// As [`Run::render_failure`], for renderings that speak to the warehouse.
+    fn failure(&self, around: &Around<'_>, why: &RenderError) -> TaskFailure {
+        match around.scene.warehouse.wire.last_failure.borrow_mut().take() {
+            Some(failure) if why.to_string().contains(&failure.detail().message) => {
+                self.sql_failure(around, failure)
+            }
+            _ => self.render_failure(why),
+        }
     }
 
     /// A failure of the warehouse, with the node's name, its file, and the line where the warehouse
     /// names something that stands on one.
-    fn sql_failure(&self, why: Failure, source: &str) -> TaskFailure {
-        let node = &self.attempt.node;
-        let who = match locate::line(&why.detail().message, source) {
-            Some(line) => {
-                self.who().replacen(&format!("({}", node.path), &format!("({}:{line}", node.path), 1)
-            }
-            None => self.who(),
-        };
+    fn sql_failure(&self, around: &Around<'_>, why: Failure) -> TaskFailure {
+        let node = &around.document.node;
+        let mut who = self.who();
+        if let Some(line) = locate::line(&why.detail().message, node.raw_code()) {
+            who = who.replacen(')', &format!(":{line})"), 1);
+        }
         TaskFailure::from(why).context(&who)
     }
-}
-
-/// The text without the white space and semicolon at its ends: what can stand inside another
-/// statement.
-fn statement(text: &str) -> &str {
-    text.trim().trim_end_matches(';').trim_end()
 }

@@ -3,7 +3,6 @@
 mod constructs;
 mod corpus;
 mod limits;
-mod projects;
 mod world;
 
 use super::library::blocks;
