@@ -21,7 +21,7 @@ use super::{
     manifest::{Manifest, Node},
     outcome::{Done, Status},
     place::Place,
-    release::{self, Signed},
+    release::{self, Extra, INLINE, Signed},
     select::Ids,
     session::Session,
     setup,
@@ -92,12 +92,12 @@ impl What {
         }
     }
 
-    /// What its nodes are told, where their entry does not say it.
+    /// What its nodes are told, where that is another thing than their entry says.
     fn told(self) -> Option<&'static str> {
         match self {
             Self::Compile => Some("compile"),
             Self::Show => Some("show"),
-            Self::Docs => Some("docs"),
+            Self::Docs => Some("catalog"),
             _ => None,
         }
     }
@@ -109,16 +109,21 @@ impl What {
 
 /// Runs the nodes of a command.
 pub(super) async fn run(what: What, work: Work) -> Outcome<u8> {
-    let more: Vec<_> = work.inline.iter().map(|sql| ("inline", json!(sql))).collect();
-    if !more.is_empty() && !matches!(what, What::Show | What::Compile) {
+    if work.inline.is_some() && !matches!(what, What::Show | What::Compile) {
         let fix = "use it with `show` or `compile`";
         return Err(Failure::new(BAD_FLAG, "--inline means nothing to this command", fix));
     }
     let at = now();
-    let workplace = work::open(&work, &more, at)?;
+    let workplace = work::open(&work, &Extra::inline(&work), at)?;
     let manifest = workplace.manifest()?;
     let ids = if work.inline.is_some() {
-        manifest.nodes.keys().filter(|id| id.starts_with("sql_operation.")).cloned().collect()
+        let end = format!(".{INLINE}");
+        manifest
+            .nodes
+            .keys()
+            .filter(|id| id.starts_with("analysis.") && id.ends_with(&end))
+            .cloned()
+            .collect()
     } else {
         workplace.select(&work, &manifest, what.kinds())?
     };
@@ -152,7 +157,7 @@ pub(super) async fn retry(work: Work) -> Outcome<u8> {
     }
     work.full_refresh |= whole.pointer("/args/full_refresh").and_then(Value::as_bool).unwrap_or(false);
     let at = now();
-    let workplace = work::open(&work, &[], at)?;
+    let workplace = work::open(&work, &Extra::default(), at)?;
     let manifest = workplace.manifest()?;
     let ids = left.into_iter().filter(|id| manifest.node(id).is_some()).collect();
     go(what, &work, workplace, &manifest, ids, at).await
@@ -161,16 +166,18 @@ pub(super) async fn retry(work: Work) -> Outcome<u8> {
 /// Runs a macro.
 pub(super) async fn operation(operation: RunOperation) -> Outcome<u8> {
     let args = work::map(&operation.args, "--args")?;
-    let asked = json!({"macro": operation.macro_name, "args": args});
+    let hook = release::call(&operation.macro_name, &args).ok_or_else(|| {
+        let what = format!("`{}` is no name of a macro", text::tame(&operation.macro_name));
+        Failure::new(BAD_FLAG, what, "name a macro of the project or of one of its packages")
+    })?;
     let at = now();
-    let workplace = work::open(&operation.work, &[("operation", asked)], at)?;
+    let workplace = work::open(&operation.work, &Extra { inline: None, hook: Some(hook.clone()) }, at)?;
     let manifest = workplace.manifest()?;
-    let hook = |node: &Node| node.tags.iter().any(|tag| tag.starts_with("on-run-"));
     let ids: Ids = manifest
         .nodes
-        .iter()
-        .filter(|(id, node)| id.starts_with("operation.") && !hook(node))
-        .map(|(id, _)| id.clone())
+        .values()
+        .filter(|node| node.resource_type == "operation" && node.raw_code.as_deref() == Some(hook.as_str()))
+        .map(|node| node.unique_id.clone())
         .collect();
     if ids.is_empty() {
         let what = format!("there is no macro `{}` to run", text::tame(&operation.macro_name));
@@ -301,9 +308,7 @@ impl<'a> Run<'a> {
         let mut add = |name: &str, value: Value| {
             params.push(Argument { name: name.to_owned(), json: value.to_string() });
         };
-        if let Some(told) = self.what.told() {
-            add("command", json!(told));
-        }
+        add("command", json!(self.what.told().unwrap_or(self.what.word())));
         if self.what == What::Show {
             add("limit", json!(self.work.limit.max(-1)));
         }
@@ -388,7 +393,7 @@ impl<'a> Run<'a> {
         match self.what {
             What::Freshness => {
                 let results: Vec<_> =
-                    ended.iter().map(|one| (one.node, &one.done, kept(one, "freshness.json"))).collect();
+                    ended.iter().map(|one| (one.node, &one.done, kept(one, "result.json"))).collect();
                 let bytes = serde_json::to_vec(&artifacts::sources(&results, &invocation));
                 return artifacts::write(target, "sources.json", &bytes.unwrap_or_default());
             }
@@ -489,7 +494,7 @@ impl<'a> Run<'a> {
 
 /// Lists nodes.
 pub(super) fn ls(ls: &Ls) -> Outcome<u8> {
-    let workplace = work::open(&Work { quiet: true, ..ls.work.clone() }, &[], now())?;
+    let workplace = work::open(&Work { quiet: true, ..ls.work.clone() }, &Extra::default(), now())?;
     let manifest = workplace.manifest()?;
     workplace.write_manifest()?;
     let kinds = [
@@ -532,7 +537,7 @@ pub(super) fn ls(ls: &Ls) -> Outcome<u8> {
 /// Reads the project.
 pub(super) fn parse(work: &Work) -> Outcome<u8> {
     let begun = Instant::now();
-    let workplace = work::open(work, &[], now())?;
+    let workplace = work::open(work, &Extra::default(), now())?;
     workplace.write_manifest()?;
     say(work.quiet, &lines::found(workplace.manifest()?.all()));
     let file = workplace.place.target.join("manifest.json");
@@ -543,7 +548,7 @@ pub(super) fn parse(work: &Work) -> Outcome<u8> {
 /// Says what is set up and asks the executor to try the gateway.
 pub(super) fn debug(work: &Work) -> Outcome<u8> {
     let at = now();
-    let workplace = work::open(work, &[], at)?;
+    let workplace = work::open(work, &Extra::default(), at)?;
     let (place, target, folder) = (&workplace.place, &workplace.target, &workplace.folder);
     let adapter = target.adapter();
     print(&format!(

@@ -66,10 +66,16 @@ struct Kept {
     failures: Option<i64>,
     rows_affected: Option<i64>,
     adapter_response: Map<String, Value>,
-    compile_started: Option<String>,
-    compile_completed: Option<String>,
-    execute_started: Option<String>,
-    execute_completed: Option<String>,
+    execution_time: Option<f64>,
+    timing: Vec<Timing>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Timing {
+    name: String,
+    started_at: Option<String>,
+    completed_at: Option<String>,
 }
 
 /// A stretch of time, as text in RFC 3339.
@@ -153,14 +159,19 @@ impl Objects {
         if let (Some(rows), false) = (kept.rows_affected, adapter_response.contains_key("rows_affected")) {
             adapter_response.insert("rows_affected".to_owned(), rows.into());
         }
-        let took = end.as_ref().map_or_else(|| seconds(task), |end| end.duration_ms as f64 / 1000.0);
+        let whole = || end.as_ref().map_or_else(|| seconds(task), |end| end.duration_ms as f64 / 1000.0);
+        let took = kept.execution_time.unwrap_or_else(whole);
+        let timing = |name: &str| {
+            let found = kept.timing.iter().find(|timing| timing.name == name)?;
+            stretch(found.started_at.clone(), found.completed_at.clone())
+        };
         Done {
             status,
             message: message(&kept, end.as_ref(), task, status),
             failures: kept.failures,
             adapter_response,
-            compile: stretch(kept.compile_started, kept.compile_completed),
-            execute: stretch(kept.execute_started, kept.execute_completed)
+            compile: timing("compile"),
+            execute: timing("execute")
                 .or_else(|| stretch(task.started_at.map(written), task.ended_at.map(written))),
             took,
             compiled: text("compiled.sql"),

@@ -34,6 +34,8 @@ pub(crate) struct Place {
     pub(crate) target: PathBuf,
     /// What `clean` deletes.
     pub(crate) clean_targets: Vec<String>,
+    /// Where analyses lie.
+    pub(crate) analyses: String,
     /// Where packages lie.
     pub(crate) packages: PathBuf,
 }
@@ -73,7 +75,10 @@ impl Place {
         };
         let clean = found.get("clean-targets").and_then(Value::as_array);
         let clean = clean.map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+        let analyses =
+            found.get("analysis-paths").and_then(Value::as_array).and_then(|paths| paths.first()?.as_str());
         Ok(Self {
+            analyses: analyses.unwrap_or("analyses").to_owned(),
             packages: root.join(or("packages-install-path", "dbt_packages")),
             root: root.to_owned(),
             name,

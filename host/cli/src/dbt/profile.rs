@@ -437,6 +437,7 @@ shop:
             target: PathBuf::from("/shop/target"),
             clean_targets: Vec::new(),
             packages: PathBuf::from("/shop/dbt_packages"),
+            analyses: "analyses".to_owned(),
         }
     }
 

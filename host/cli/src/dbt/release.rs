@@ -11,12 +11,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cofferdam_bundle::statement::Release;
+use cofferdam_bundle::statement::{FileEntry, Release};
 use cofferdam_ids::{Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::place::{Place, read_yaml};
+use super::{
+    args::Work,
+    place::{Place, read_yaml},
+};
 use crate::{
     config::Config,
     failure::{Failure, Outcome, PROBLEMS},
@@ -39,9 +42,103 @@ pub(crate) struct Project {
     fingerprint: Sha256Digest,
 }
 
+/// The name of the node that `--inline` makes.
+pub(crate) const INLINE: &str = "cofferdam_inline";
+
+/// What a command adds to the project's files: it becomes part of the signed release like they are,
+/// because nothing else may say what is to be run.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// The statement of `--inline`: an analysis.
+    pub(crate) inline: Option<String>,
+    /// The call of `run-operation`: a hook.
+    pub(crate) hook: Option<String>,
+}
+
+impl Extra {
+    /// The statement of a command.
+    pub(crate) fn inline(work: &Work) -> Self {
+        Self { inline: work.inline.clone(), hook: None }
+    }
+
+    fn add(&self, folder: &Folder, place: &Place, taken: &mut TakenIn) -> Outcome<()> {
+        let mut put = |path: String, bytes: &[u8]| -> Outcome<()> {
+            let sha256 = Sha256Digest::of(bytes);
+            folder::keep_blob(&folder.inner("blobs").join(sha256.to_string()), bytes)?;
+            taken.files.retain(|file| file.path != path);
+            taken.files.push(FileEntry { path, sha256, size: bytes.len() as u64 });
+            Ok(())
+        };
+        if let Some(sql) = &self.inline {
+            put(format!("{}/{INLINE}.sql", place.analyses), sql.as_bytes())?;
+        }
+        if let Some(hook) = &self.hook {
+            let mut project = read_yaml(&place.root.join("dbt_project.yml"), PROBLEMS)?;
+            let hooks = match project.get("on-run-start").cloned() {
+                Some(Value::Array(hooks)) => hooks,
+                Some(Value::Null) | None => Vec::new(),
+                Some(one) => vec![one],
+            };
+            project["on-run-start"] =
+                hooks.into_iter().chain([Value::String(hook.clone())]).collect::<Vec<_>>().into();
+            // JSON is YAML.
+            put("dbt_project.yml".to_owned(), project.to_string().as_bytes())?;
+        }
+        taken.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(())
+    }
+}
+
+/// The call of a macro as a template; none where the name is none.
+pub(crate) fn call(name: &str, args: &serde_json::Map<String, Value>) -> Option<String> {
+    let is_name = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let named = name.split('.').all(is_name) && name.split('.').count() <= 2;
+    let args: Option<Vec<String>> = args
+        .iter()
+        .map(|(name, value)| is_name(name).then(|| format!("{name}={}", literal(value))))
+        .collect();
+    named.then(|| args.map(|args| format!("{{% do {name}({}) %}}", args.join(", "))))?
+}
+
+/// A value as a template writes it.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => {
+            // Nothing that a template reads as its own stays as it is.
+            let plain = |c: char| match c {
+                '\'' => "\\'".to_owned(),
+                '\\' => "\\\\".to_owned(),
+                '\n' => "\\n".to_owned(),
+                '{' | '}' | '%' | '#' => format!("\\u{:04x}", u32::from(c)),
+                c => c.to_string(),
+            };
+            format!("'{}'", text.chars().map(plain).collect::<String>())
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let pair = |(key, value): (&String, &Value)| {
+                format!("{}: {}", literal(&Value::String(key.clone())), literal(value))
+            };
+            format!("{{{}}}", map.iter().map(pair).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// Reads a project, from the cache where nothing changed.
-pub(crate) fn project(folder: &Folder, place: &Place, config: Config, text: &str) -> Outcome<Project> {
-    let taken = release::take_in(folder, &config, None, &mounts(place))?;
+pub(crate) fn project(
+    folder: &Folder,
+    place: &Place,
+    config: Config,
+    text: &str,
+    extra: &Extra,
+) -> Outcome<Project> {
+    let mut taken = release::take_in(folder, &config, None, &mounts(place))?;
+    extra.add(folder, place, &mut taken)?;
     let fingerprint = fingerprint(text, &taken);
     let file = folder.inner(&format!("dbt/described/{fingerprint}.json"));
     let blobs = folder.inner("blobs");
@@ -188,5 +285,25 @@ pub(crate) fn share_blobs(folder: &Folder, release: &Release) {
                 let _ = fs::hard_link(&from, &path);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_written_so_that_its_values_stay_values() {
+        let args = json!({"role": "it's {{ x }}", "n": [1, null, {"a": true}]});
+        assert_eq!(
+            call("grant_all", args.as_object().unwrap()).unwrap(),
+            "{% do grant_all(role='it\\'s \\u007b\\u007b x \\u007d\\u007d', n=[1, none, {'a': true}]) %}"
+        );
+        let none = serde_json::Map::new();
+        assert_eq!(call("pkg.m", &none).unwrap(), "{% do pkg.m() %}");
+        assert!(call("m() %}{% do x", &none).is_none() && call("a.b.c", &none).is_none());
+        assert!(call("m", json!({"a b": 1}).as_object().unwrap()).is_none());
     }
 }

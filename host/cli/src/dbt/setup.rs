@@ -64,8 +64,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) target: &'a Target,
     pub(crate) vars: &'a Map<String, Value>,
     pub(crate) env: &'a BTreeMap<String, String>,
-    /// More settings for the loader: a statement of `--inline`, a macro to run.
-    pub(crate) more: &'a [(&'static str, Value)],
 }
 
 /// The configuration in the place of `cofferdam.toml`, written where `cofferdam` looks for it.
@@ -87,9 +85,6 @@ fn config_text(asked: &Asked<'_>) -> Outcome<String> {
     put(&mut settings, "target", &asked.target.settings());
     let env = asked.env.iter().map(|(name, value)| (name.clone(), toml::Value::String(value.clone())));
     settings.insert("env".to_owned(), toml::Value::Table(env.collect()));
-    for (name, value) in asked.more {
-        put(&mut settings, name, value);
-    }
     let mut vars = Table::new();
     for (name, value) in asked.vars {
         put(&mut vars, name, value);
@@ -138,7 +133,7 @@ const LOADER: &str = "project-dbt-loader";
 
 /// What a run may say to a node.
 const PARAMS: &str = r#"
-  { name = "command", type = "text", one_of = ["run", "compile", "show", "docs"] },
+  { name = "command", type = "text", one_of = ["build", "run", "test", "seed", "snapshot", "freshness", "run-operation", "compile", "show", "catalog"] },
   { name = "full_refresh", type = "boolean" },
   { name = "empty", type = "boolean" },
   { name = "store_failures", type = "boolean" },

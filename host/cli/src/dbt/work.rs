@@ -21,7 +21,7 @@ use super::{
     manifest::Manifest,
     place::Place,
     profile::{self, Target},
-    release::{self, Project},
+    release::{self, Extra, Project},
     select::{self, Graph, Ids, Selection},
     setup, yaml,
 };
@@ -49,8 +49,8 @@ pub(crate) struct Workplace {
     pub(crate) is_bare: bool,
 }
 
-/// Opens the project of a command. `more` are settings for the loader.
-pub(crate) fn open(work: &Work, more: &[(&'static str, Value)], now: Timestamp) -> Outcome<Workplace> {
+/// Opens the project of a command.
+pub(crate) fn open(work: &Work, extra: &Extra, now: Timestamp) -> Outcome<Workplace> {
     refuse(work)?;
     let place = Place::find(work)?;
     let folder = Folder::at(&place.root);
@@ -59,7 +59,7 @@ pub(crate) fn open(work: &Work, more: &[(&'static str, Value)], now: Timestamp) 
     let is_bare = folder.is_bare();
     let (config, text) = if is_bare {
         let env = setup::variables(&texts(&place.root))?;
-        let asked = setup::Asked { place: &place, target: &target, vars: &vars, env: &env, more };
+        let asked = setup::Asked { place: &place, target: &target, vars: &vars, env: &env };
         let (config, text) = setup::config(&folder, &asked)?;
         if setup::keys(&folder, &config, now)? {
             let made = "Made .cofferdam/: keys, a trust root, a gateway and a grant for this machine alone; nothing of it belongs into version control";
@@ -75,28 +75,20 @@ pub(crate) fn open(work: &Work, more: &[(&'static str, Value)], now: Timestamp) 
         }
         (config, text)
     } else {
-        configured(&folder, &target, &vars, more)?
+        configured(&folder, &target, &vars)?
     };
-    let project = release::project(&folder, &place, config, &text)?;
+    let project = release::project(&folder, &place, config, &text, extra)?;
     let manifest_bytes = project.manifest(&folder)?;
     Ok(Workplace { place, folder, target, vars, project, manifest_bytes, is_bare })
 }
 
 /// A project with a `cofferdam.toml`: what it says holds; what it leaves out comes from the profile
 /// and the command line.
-fn configured(
-    folder: &Folder,
-    target: &Target,
-    vars: &Map<String, Value>,
-    more: &[(&'static str, Value)],
-) -> Outcome<(Config, String)> {
+fn configured(folder: &Folder, target: &Target, vars: &Map<String, Value>) -> Outcome<(Config, String)> {
     let mut config = folder.config()?;
     setup::complete(&mut config);
     for loader in &mut config.loaders {
         setup::fill(&mut loader.settings, "target", &target.settings());
-        for (name, value) in more {
-            setup::fill(&mut loader.settings, name, value);
-        }
         for (name, value) in vars {
             loader.vars.remove(name);
             setup::fill(&mut loader.vars, name, value);
