@@ -53,7 +53,7 @@ pub enum Command {
     Run(Run),
     /// dbt's own commands, for projects in dbt's format as they are.
     #[command(subcommand)]
-    Dbt(crate::dbt::args::Dbt),
+    Dbt(Box<crate::dbt::args::Dbt>),
     /// What the scheduler knows: executors, runs, releases.
     #[command(subcommand)]
     Get(Get),

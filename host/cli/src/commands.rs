@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Cofferdam) -> Outcome<u8> {
         }
         Command::Release(command) => release_command(at, command).await,
         Command::Run(command) => start_run(at, command).await,
-        Command::Dbt(command) => crate::dbt::run(command).await,
+        Command::Dbt(command) => crate::dbt::run(*command).await,
         Command::Get(command) => get_command(at, command).await,
         Command::Cancel { run, json } => {
             let view = connect(at)?.cancel_run(&run_id(&run)?).await.map_err(|e| Failure::of(&e))?;

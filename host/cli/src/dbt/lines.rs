@@ -144,11 +144,11 @@ pub(crate) fn summary(results: &[(&Node, &Done)], paint: Paint) -> String {
     let head = match (bad, warned) {
         (0, 0) => paint.paint(Colour::Green, "Completed successfully"),
         (0, _) => {
-            paint.paint(Colour::Yellow, &format!("Completed with {}", text::count(warned as u64, "warning")))
+            paint.paint(Colour::Yellow, format!("Completed with {}", text::count(warned as u64, "warning")))
         }
         _ => {
             let (bad, warned) = (text::count(bad as u64, "error"), text::count(warned as u64, "warning"));
-            paint.paint(Colour::Red, &format!("Completed with {bad} and {warned}"))
+            paint.paint(Colour::Red, format!("Completed with {bad} and {warned}"))
         }
     };
     out.push_str(&format!("{head}\n"));
@@ -177,7 +177,7 @@ fn details(node: &Node, done: &Done, paint: Paint) -> String {
     let place = text::tame(&node.original_file_path);
     let mut out = format!(
         "\n{}\n",
-        paint.paint(colour, &format!("{word} in {kind} {} ({place})", text::tame(&node.name)))
+        paint.paint(colour, format!("{word} in {kind} {} ({place})", text::tame(&node.name)))
     );
     let told = match (done.message.as_deref(), done.failures) {
         (Some(message), _) => message.to_owned(),

@@ -210,7 +210,8 @@ fn same(value: &Value, wanted: &str) -> bool {
         Value::String(text) => text == wanted,
         Value::Bool(yes) => yes.to_string() == wanted.to_ascii_lowercase(),
         Value::Null => wanted.eq_ignore_ascii_case("none") || wanted.eq_ignore_ascii_case("null"),
-        other => other.to_string() == wanted,
+        Value::Number(number) => number.to_string() == wanted,
+        Value::Array(_) | Value::Object(_) => false,
     }
 }
 

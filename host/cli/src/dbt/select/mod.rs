@@ -133,10 +133,11 @@ pub(crate) fn wanted(work: &Work, yaml: &[yaml::Named]) -> Outcome<Spec> {
         }
         return named(name, yaml, work.indirect_selection);
     }
-    if work.select.is_empty() && work.exclude.is_empty() {
-        if let Some(default) = yaml.iter().find(|named| named.default) {
-            return named(&default.name, yaml, work.indirect_selection);
-        }
+    if work.select.is_empty()
+        && work.exclude.is_empty()
+        && let Some(default) = yaml.iter().find(|named| named.default)
+    {
+        return named(&default.name, yaml, work.indirect_selection);
     }
     let include = if work.select.is_empty() {
         Spec::Union(spec::everything(indirect), indirect)
