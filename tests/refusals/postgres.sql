@@ -675,6 +675,10 @@ create or replace view marts.v as select * from raw.a where x = (select 1 from b
 create materialized view if not exists marts.m as select * from raw.a
 => create reads raw.a writes marts.m
 
+# filled or empty
+create materialized view marts.m as select * from raw.a with no data
+=> create reads raw.a writes marts.m
+
 # it is refreshed
 refresh materialized view concurrently marts.m with data
 => refresh reads writes marts.m
@@ -816,7 +820,7 @@ analyze marts.a (id, n)
 => analyze reads writes marts.a
 
 # and not of all
-analyze
+analyze verbose
 => refused CD0220
 
 # rights are given by admins
@@ -913,6 +917,14 @@ set statement_timeout = 0
 
 # nor how its text is cut
 set standard_conforming_strings to off
+=> refused CD0231
+
+# it is set back
+reset work_mem
+=> set reads
+
+# and no other
+reset role
 => refused CD0231
 
 # a setting takes a plain value
@@ -1047,9 +1059,21 @@ alter system set fsync = off
 create database d
 => refused CD02
 
-# VACUUM is refused
-vacuum full raw.a
-=> refused CD02
+# VACUUM writes the tables it names
+vacuum full analyze raw.a
+=> analyze reads writes raw.a
+
+# with its options in brackets, too
+vacuum (analyze, verbose off) marts.a (x, y), marts.b
+=> analyze reads writes marts.a, marts.b
+
+# VACUUM of everything is refused
+vacuum
+=> refused CD0220
+
+# VACUUM of a catalog is refused
+vacuum pg_catalog.pg_class
+=> refused CD0233
 
 # cursors are refused
 declare c cursor for select * from raw.secret

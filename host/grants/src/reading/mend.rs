@@ -26,6 +26,7 @@ const COPIED: [&str; 10] = [
 
 /// Mends the tokens of one statement.
 pub(super) fn mend(mut tokens: Vec<TokenWithSpan>, dialect: Dialect) -> Vec<TokenWithSpan> {
+    tokens.truncate(tokens.len() - filling(&tokens, dialect));
     let mut mended: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let creates = word_at(&tokens, 0) == Some("create");
     let mut at = 0;
@@ -82,6 +83,21 @@ fn word_at(tokens: &[TokenWithSpan], at: usize) -> Option<&str> {
     match &tokens.get(at)?.token {
         Token::Word(word) if word.quote_style.is_none() => Some(&word.value),
         _ => None,
+    }
+}
+
+/// The words at the end of a materialized view that say whether it is filled at once.
+fn filling(tokens: &[TokenWithSpan], dialect: Dialect) -> usize {
+    let starts = ["create", "materialized", "view"];
+    if dialect != Dialect::Postgres || starts.iter().enumerate().any(|(at, w)| word_at(tokens, at) != Some(w))
+    {
+        return 0;
+    }
+    let from_end = |back: usize| tokens.len().checked_sub(back).and_then(|at| word_at(tokens, at));
+    match (from_end(3), from_end(2), from_end(1)) {
+        (Some("with"), Some("no"), Some("data")) => 3,
+        (_, Some("with"), Some("data")) => 2,
+        _ => 0,
     }
 }
 

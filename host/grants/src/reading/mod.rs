@@ -54,7 +54,7 @@ pub enum StatementKind {
     Truncate,
     /// Computes a materialized view anew.
     Refresh,
-    /// Gathers a table's statistics.
+    /// Gathers a table's statistics, or clears away what was deleted from it.
     Analyze,
     /// Changes a description.
     Comment,

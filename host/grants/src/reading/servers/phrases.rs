@@ -63,6 +63,12 @@ pub(super) fn read(tokens: &[TokenWithSpan], names: Names<'_>) -> Found<Option<R
     if words.all(&["set"]) {
         return words.set().map(Some);
     }
+    if words.all(&["reset"]) {
+        return words.reset().map(Some);
+    }
+    if words.all(&["vacuum"]) {
+        return words.vacuum().map(Some);
+    }
     if words.all(&["alter", "default", "privileges"]) {
         return words.default_rights().map(Some);
     }
@@ -74,6 +80,7 @@ pub(super) fn read(tokens: &[TokenWithSpan], names: Names<'_>) -> Found<Option<R
         return Ok(Some(written(Kind::Refresh, [view])));
     }
     if words.all(&["analyze"]) {
+        words.all(&["verbose"]);
         return words.analyze().map(Some);
     }
     words.alter()
@@ -203,6 +210,34 @@ impl Words<'_> {
         self.at += 1;
         self.end("SET")?;
         Ok(Reading { kind: Some(Kind::Set), ..Reading::default() })
+    }
+
+    /// `RESET name` of such a setting.
+    fn reset(&mut self) -> Found<Reading> {
+        let name = if self.all(&["time", "zone"]) { "timezone".to_owned() } else { self.set_name()? };
+        if !settings::is_changed(&name) {
+            return Err(ReadingProblem::Kind(format!("RESET {}", name.to_ascii_uppercase().escape_debug())));
+        }
+        self.end("RESET")?;
+        Ok(Reading { kind: Some(Kind::Set), ..Reading::default() })
+    }
+
+    /// `VACUUM` of named tables. The server runs it outside of transactions alone.
+    fn vacuum(&mut self) -> Found<Reading> {
+        let known = ["full", "freeze", "verbose", "analyze"];
+        if self.punctuation(&Token::LParen) {
+            loop {
+                only(self.one_of(&known) || self.one_of(&["skip_locked", "truncate"]), "VACUUM")?;
+                let _ = self.one_of(&["on", "off", "true", "false"]);
+                if !self.punctuation(&Token::Comma) {
+                    break;
+                }
+            }
+            only(self.punctuation(&Token::RParen), "VACUUM")?;
+        } else {
+            while self.one_of(&known) {}
+        }
+        self.analyze()
     }
 
     /// The name of a setting, which may be a word that is no name elsewhere.
