@@ -86,12 +86,12 @@ fn word(scan: &mut Scan<'_>) -> Cut<()> {
     if text.len() > NAME_CHARS_MAX {
         return refuse("a name is longer than 64 characters");
     }
-    if next == Some('\'') {
-        if let Some(make) = literal_of(text) {
-            let content = scan.quoted('\'')?;
-            scan.push(make(content));
-            return Ok(());
-        }
+    if next == Some('\'')
+        && let Some(make) = literal_of(text)
+    {
+        let content = scan.quoted('\'')?;
+        scan.push(make(content));
+        return Ok(());
     }
     scan.push(Token::make_word(text, None));
     Ok(())
