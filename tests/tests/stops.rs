@@ -100,11 +100,11 @@ fn underway(warehouse: &Warehouse, project: ProjectFiles) -> Underway {
 fn recorded(house: &House) -> (Value, Value) {
     let ledger = house.ledger("executor-only");
     let of = |kind: &str, fits: &dyn Fn(&Value) -> bool| {
-        let found = ledger
+        let mut found = ledger
             .iter()
             .map(event)
             .filter(|event| event["event"] == kind && event["at"]["task"] == "endless");
-        found.filter(|body| fits(body)).next_back().cloned().unwrap_or(Value::Null)
+        found.rfind(|body| fits(body)).cloned().unwrap_or(Value::Null)
     };
     (of("cap.result", &|body| !body["cancel"].is_null()), of("task.ended", &|_| true))
 }

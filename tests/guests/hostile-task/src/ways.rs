@@ -291,11 +291,11 @@ fn keep(_: &Invocation) -> Result<Outcome, TaskFailure> {
 fn keep_a_path(_: &Invocation) -> Result<Outcome, TaskFailure> {
     let answers =
         ["../result.json", ".hidden", "a/b", "UPPER", ""].map(|name| answer(telemetry::keep(name, b"")));
-    done(&answers.join(" "))
+    done(answers.join(" "))
 }
 
 fn keep_too_large(_: &Invocation) -> Result<Outcome, TaskFailure> {
-    done(&answer(telemetry::keep("large", &vec![0; (1 << 20) + 1])))
+    done(answer(telemetry::keep("large", &vec![0; (1 << 20) + 1])))
 }
 
 fn keep_too_many(_: &Invocation) -> Result<Outcome, TaskFailure> {
@@ -310,7 +310,7 @@ fn until_refused(bytes: usize) -> Result<Outcome, TaskFailure> {
     let content = vec![0; bytes];
     for n in 0..1_000 {
         if let Err(failure) = telemetry::keep(&format!("f{n}"), &content) {
-            return done(&format!("kept {n}, then {}", answer(Err(failure))));
+            return done(format!("kept {n}, then {}", answer(Err(failure))));
         }
     }
     done("kept everything")
