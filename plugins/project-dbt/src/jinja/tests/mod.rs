@@ -3,6 +3,7 @@
 mod constructs;
 mod corpus;
 mod limits;
+mod projects;
 mod world;
 
 use super::library::blocks;
