@@ -17,6 +17,9 @@ use super::syntax::{self, MacroDef, Stmt, SyntaxError};
 /// The name of the built-in package.
 pub const BUILTIN: &str = "dbt";
 
+/// A macro that was read, and the text it belongs to.
+type Compiled = (Arc<MacroDef>, Arc<Unit>);
+
 /// A macro of a library.
 #[derive(Debug)]
 pub struct Macro {
@@ -26,7 +29,7 @@ pub struct Macro {
     pub path: String,
     /// The block.
     pub block: Block,
-    compiled: OnceLock<Result<(Arc<MacroDef>, Arc<Unit>), SyntaxError>>,
+    compiled: OnceLock<Result<Compiled, SyntaxError>>,
 }
 
 impl Macro {
@@ -48,7 +51,7 @@ impl Macro {
     }
 
     /// The macro, read once.
-    pub(super) fn compiled(&self) -> Result<&(Arc<MacroDef>, Arc<Unit>), &SyntaxError> {
+    pub(super) fn compiled(&self) -> Result<&Compiled, &SyntaxError> {
         let compile = || {
             let template = syntax::parse(&self.block.text)?;
             match template.body.into_iter().next() {

@@ -13,9 +13,9 @@ use super::problem::{Outcome, failure};
 /// How many steps one rendering may take: statements, operators, calls, turns of loops.
 pub(super) const STEPS_MAX: u64 = 20_000_000;
 /// How deep macros may call one another.
-pub(super) const CALLS_MAX: u32 = 100;
+pub(super) const CALLS_MAX: u32 = 80;
 /// How deep expressions and statements may be evaluated in one another, over all macros.
-pub(super) const DEPTH_MAX: u32 = 400;
+pub(super) const DEPTH_MAX: u32 = 240;
 /// How long one text may be.
 pub(super) const TEXT_MAX: usize = 16 << 20;
 /// How long one list may be.

@@ -41,6 +41,7 @@ pub use engine::Engine;
 pub use error::{RenderError, RenderKind};
 pub use library::{Library, blocks};
 pub use macros::{Macros, OVERRIDES};
+pub use minijinja::Value;
 pub use value::{dict_of, from_json, list_of, to_json};
 pub use world::World;
 

@@ -217,7 +217,6 @@ fn with_database(
     name: &str,
     args: &mut Args,
 ) -> Outcome<Option<Value>> {
-    let nothing = || Value::from("");
     Ok(Some(match name {
         "get_relation" => {
             let in_database = args.text("database");
@@ -245,12 +244,6 @@ fn with_database(
             missing.retain(|column| !known.contains(&name_of(column)));
             list(missing)
         }
-        "expand_target_column_types" => {
-            let from = relation_of(args, name, "from_relation")?;
-            let to = relation_of(args, name, "to_relation")?;
-            said(database.widen(&from, &to))?;
-            nothing()
-        }
         "get_column_schema_from_query" | "get_columns_in_query" => {
             let sql = args.need_text(name, "sql")?;
             let mark = cx.library.quote_mark();
@@ -275,6 +268,25 @@ fn with_database(
             let schema = args.need_text(name, "schema")?;
             let table = args.need_text(name, "table")?;
             Value::from(said(database.find(None, &schema, &table))?.is_some())
+        }
+        "standardize_grants_dict" => grants(args)?,
+        "assert_valid_snapshot_target_given_strategy" | "valid_snapshot_target" => {
+            let relation = relation_of(args, name, "relation")?;
+            snapshot_columns(cx, database, &relation, args)?
+        }
+        _ => return changes(database, name, args),
+    }))
+}
+
+/// What changes the warehouse.
+fn changes(database: &dyn Database, name: &str, args: &mut Args) -> Outcome<Option<Value>> {
+    let nothing = || Value::from("");
+    Ok(Some(match name {
+        "expand_target_column_types" => {
+            let from = relation_of(args, name, "from_relation")?;
+            let to = relation_of(args, name, "to_relation")?;
+            said(database.widen(&from, &to))?;
+            nothing()
         }
         "create_schema" => {
             let (in_database, schema) = schema_of(args, name)?;
@@ -317,11 +329,6 @@ fn with_database(
         "begin" => said(database.begin()).map(|()| nothing())?,
         "commit" | "commit_if_has_connection" => said(database.commit()).map(|()| nothing())?,
         "rollback" => said(database.rollback()).map(|()| nothing())?,
-        "standardize_grants_dict" => grants(args)?,
-        "assert_valid_snapshot_target_given_strategy" | "valid_snapshot_target" => {
-            let relation = relation_of(args, name, "relation")?;
-            snapshot_columns(cx, database, &relation, args)?
-        }
         _ => return Ok(None),
     }))
 }

@@ -38,25 +38,7 @@ fn run(cx: &Interp<'_>, name: &str, args: &mut Args) -> Outcome<Option<Value>> {
     Ok(Some(match name {
         "chain" => chain(args)?,
         "from_iterable" => flat(value::items(&args.need(name, "iterable")?)?)?,
-        "product" => {
-            let times = args.named("repeat").and_then(|times| times.as_usize()).unwrap_or(1).min(64);
-            let mut pools = Vec::new();
-            for pool in args.rest() {
-                pools.push(value::items(&pool)?);
-            }
-            let pools: Vec<Vec<Value>> = pools.iter().cycle().take(pools.len() * times).cloned().collect();
-            let size = pools.iter().try_fold(1_usize, |size, pool| size.checked_mul(pool.len()));
-            limits::list_of(size.unwrap_or(usize::MAX).saturating_mul(pools.len().max(1)))?;
-            cx.steps_of(size.unwrap_or(0))?;
-            let mut all: Vec<Vec<Value>> = vec![Vec::new()];
-            for pool in &pools {
-                all = all
-                    .into_iter()
-                    .flat_map(|row| pool.iter().map(move |value| [row.as_slice(), &[value.clone()]].concat()))
-                    .collect();
-            }
-            rows(all)
-        }
+        "product" => rows(product(cx, args)?),
         "combinations" | "permutations" | "combinations_with_replacement" => {
             let values = value::items(&args.need(name, "iterable")?)?;
             let size = args.int("r")?.and_then(|size| usize::try_from(size).ok()).unwrap_or(values.len());
@@ -68,47 +50,9 @@ fn run(cx: &Interp<'_>, name: &str, args: &mut Args) -> Outcome<Option<Value>> {
                     .collect(),
             )
         }
-        "zip_longest" => {
-            let fill = args.named("fillvalue").unwrap_or_else(none);
-            let mut columns = Vec::new();
-            for column in args.rest() {
-                columns.push(value::items(&column)?);
-            }
-            let longest = columns.iter().map(Vec::len).max().unwrap_or(0);
-            let row = |index: usize| {
-                columns.iter().map(|column| column.get(index).unwrap_or(&fill).clone()).collect::<Vec<_>>()
-            };
-            rows((0..longest).map(row).collect())
-        }
-        "accumulate" => {
-            let values = value::items(&args.need(name, "iterable")?)?;
-            let by = args.take("func").filter(|by| !by.is_none());
-            let mut all: Vec<Value> =
-                args.named("initial").into_iter().filter(|value| !value.is_none()).collect();
-            for value in values {
-                let next = match (all.last(), &by) {
-                    (None, _) => value,
-                    (Some(before), Some(by)) => {
-                        cx.call(by, Args::new(vec![before.clone(), value], Vec::new()))?
-                    }
-                    (Some(before), None) => value::binary(Operator::Add, before, &value)?,
-                };
-                all.push(next);
-            }
-            list(all)
-        }
-        "islice" => {
-            let values = value::items(&args.need(name, "iterable")?)?;
-            let bounds: Vec<Option<usize>> = args.rest().iter().map(Value::as_usize).collect();
-            let (start, stop, step) = match bounds.as_slice() {
-                [stop] => (0, *stop, 1),
-                [start, stop] => (start.unwrap_or(0), *stop, 1),
-                [start, stop, step] => (start.unwrap_or(0), *stop, step.unwrap_or(1).max(1)),
-                _ => return fail("islice() takes two to four arguments"),
-            };
-            let stop = stop.unwrap_or(values.len()).min(values.len());
-            list(values.into_iter().take(stop).skip(start).step_by(step).collect())
-        }
+        "zip_longest" => rows(zipped(args)?),
+        "accumulate" => list(accumulated(cx, args)?),
+        "islice" => list(cut(args)?),
         "repeat" => {
             let value = args.need(name, "object")?;
             let Some(times) = args.int("times")? else {
@@ -147,6 +91,66 @@ fn run(cx: &Interp<'_>, name: &str, args: &mut Args) -> Outcome<Option<Value>> {
         }
         _ => return Ok(None),
     }))
+}
+
+fn product(cx: &Interp<'_>, args: &mut Args) -> Outcome<Vec<Vec<Value>>> {
+    let times = args.named("repeat").and_then(|times| times.as_usize()).unwrap_or(1).min(64);
+    let mut pools = Vec::new();
+    for pool in args.rest() {
+        pools.push(value::items(&pool)?);
+    }
+    let pools: Vec<Vec<Value>> = pools.iter().cycle().take(pools.len() * times).cloned().collect();
+    let size = pools.iter().try_fold(1_usize, |size, pool| size.checked_mul(pool.len()));
+    limits::list_of(size.unwrap_or(usize::MAX).saturating_mul(pools.len().max(1)))?;
+    cx.steps_of(size.unwrap_or(0))?;
+    let mut all: Vec<Vec<Value>> = vec![Vec::new()];
+    for pool in &pools {
+        let longer = |row: Vec<Value>| {
+            pool.iter().map(move |value| [row.as_slice(), std::slice::from_ref(value)].concat())
+        };
+        all = all.into_iter().flat_map(longer).collect();
+    }
+    Ok(all)
+}
+
+fn zipped(args: &mut Args) -> Outcome<Vec<Vec<Value>>> {
+    let fill = args.named("fillvalue").unwrap_or_else(none);
+    let mut columns = Vec::new();
+    for column in args.rest() {
+        columns.push(value::items(&column)?);
+    }
+    let longest = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let row =
+        |index: usize| columns.iter().map(|column| column.get(index).unwrap_or(&fill).clone()).collect();
+    Ok((0..longest).map(row).collect())
+}
+
+fn accumulated(cx: &Interp<'_>, args: &mut Args) -> Outcome<Vec<Value>> {
+    let values = value::items(&args.need("accumulate", "iterable")?)?;
+    let by = args.take("func").filter(|by| !by.is_none());
+    let mut all: Vec<Value> = args.named("initial").into_iter().filter(|value| !value.is_none()).collect();
+    for value in values {
+        let next = match (all.last(), &by) {
+            (None, _) => value,
+            (Some(before), Some(by)) => cx.call(by, Args::new(vec![before.clone(), value], Vec::new()))?,
+            (Some(before), None) => value::binary(Operator::Add, before, &value)?,
+        };
+        all.push(next);
+    }
+    Ok(all)
+}
+
+fn cut(args: &mut Args) -> Outcome<Vec<Value>> {
+    let values = value::items(&args.need("islice", "iterable")?)?;
+    let bounds: Vec<Option<usize>> = args.rest().iter().map(Value::as_usize).collect();
+    let (start, stop, step) = match bounds.as_slice() {
+        [stop] => (0, *stop, 1),
+        [start, stop] => (start.unwrap_or(0), *stop, 1),
+        [start, stop, step] => (start.unwrap_or(0), *stop, step.unwrap_or(1).max(1)),
+        _ => return fail("islice() takes two to four arguments"),
+    };
+    let stop = stop.unwrap_or(values.len()).min(values.len());
+    Ok(values.into_iter().take(stop).skip(start).step_by(step).collect())
 }
 
 /// All choices of `size` out of `many`, by their indexes, in Python's order.

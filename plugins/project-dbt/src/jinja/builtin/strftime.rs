@@ -194,10 +194,6 @@ fn read_parts<'t>(text: &'t str, format: &str, parts: &mut Parts) -> Option<&'t 
             continue;
         }
         let code = chars.next()?;
-        let digits = |most: usize| {
-            let length = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
-            Some((rest.get(..length)?.parse::<i32>().ok()?, &rest[length..], length))
-        };
         let named = |names: &[&str]| {
             let lower = rest.to_lowercase();
             let full = names.iter().position(|name| lower.starts_with(&name.to_lowercase()));
@@ -207,27 +203,9 @@ fn read_parts<'t>(text: &'t str, format: &str, parts: &mut Parts) -> Option<&'t 
                 Some((short, 3))
             })
         };
-        let most = match code {
-            'Y' => 4,
-            'j' => 3,
-            'f' => 6,
-            _ => 2,
-        };
         match code {
             'Y' | 'm' | 'd' | 'e' | 'H' | 'I' | 'M' | 'S' | 'y' | 'j' | 'f' => {
-                let (number, after, length) = digits(most)?;
-                rest = after;
-                match code {
-                    'Y' => parts.year = number,
-                    'm' => parts.month = number,
-                    'd' | 'e' => parts.day = number,
-                    'H' | 'I' => parts.hour = number,
-                    'M' => parts.minute = number,
-                    'S' => parts.second = number,
-                    'y' => parts.year = number + if number < 69 { 2000 } else { 1900 },
-                    'j' => parts.day_of_year = Some(number),
-                    _ => parts.micros = number * 10_i32.pow(u32::try_from(6 - length).ok()?),
-                }
+                rest = read_number(rest, code, parts)?
             }
             'p' => {
                 let lower = rest.get(..2)?.to_lowercase();
@@ -243,22 +221,7 @@ fn read_parts<'t>(text: &'t str, format: &str, parts: &mut Parts) -> Option<&'t 
                 parts.month = i32::try_from(index).ok()? + 1;
                 rest = &rest[length..];
             }
-            'z' => {
-                if let Some(after) = rest.strip_prefix('Z') {
-                    parts.zone = Some(Zone::utc());
-                    rest = after;
-                } else {
-                    let sign = if rest.starts_with('-') { -1 } else { 1 };
-                    let after = rest.strip_prefix(['+', '-'])?;
-                    let length =
-                        after.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b':').count();
-                    let digits: String = after[..length].chars().filter(char::is_ascii_digit).collect();
-                    let seconds: i32 = digits.get(..2)?.parse::<i32>().ok()? * 3600
-                        + digits.get(2..4)?.parse::<i32>().ok()? * 60;
-                    parts.zone = Some(Zone::fixed(sign * seconds)?);
-                    rest = &after[length..];
-                }
-            }
+            'z' => rest = read_zone(rest, parts)?,
             'Z' => {
                 let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
                 rest = &rest[length..];
@@ -268,4 +231,44 @@ fn read_parts<'t>(text: &'t str, format: &str, parts: &mut Parts) -> Option<&'t 
         }
     }
     Some(rest)
+}
+
+/// A number of a moment.
+fn read_number<'t>(text: &'t str, code: char, parts: &mut Parts) -> Option<&'t str> {
+    let most = match code {
+        'Y' => 4,
+        'j' => 3,
+        'f' => 6,
+        _ => 2,
+    };
+    let length = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    let number: i32 = text.get(..length)?.parse().ok()?;
+    match code {
+        'Y' => parts.year = number,
+        'm' => parts.month = number,
+        'd' | 'e' => parts.day = number,
+        'H' | 'I' => parts.hour = number,
+        'M' => parts.minute = number,
+        'S' => parts.second = number,
+        'y' => parts.year = number + if number < 69 { 2000 } else { 1900 },
+        'j' => parts.day_of_year = Some(number),
+        _ => parts.micros = number * 10_i32.pow(u32::try_from(6 - length).ok()?),
+    }
+    Some(&text[length..])
+}
+
+/// `+0200`, `-05:30` or `Z`.
+fn read_zone<'t>(text: &'t str, parts: &mut Parts) -> Option<&'t str> {
+    if let Some(after) = text.strip_prefix('Z') {
+        parts.zone = Some(Zone::utc());
+        return Some(after);
+    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let after = text.strip_prefix(['+', '-'])?;
+    let length = after.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b':').count();
+    let digits: String = after[..length].chars().filter(char::is_ascii_digit).collect();
+    let hours: i32 = digits.get(..2)?.parse().ok()?;
+    let minutes: i32 = digits.get(2..4)?.parse().ok()?;
+    parts.zone = Some(Zone::fixed(sign * (hours * 3600 + minutes * 60))?);
+    Some(&after[length..])
 }

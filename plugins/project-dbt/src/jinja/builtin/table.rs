@@ -254,6 +254,30 @@ impl Table {
         native(Self { names: self.names.clone(), rows: Arc::new(rows) })
     }
 
+    /// `select` and `exclude`.
+    fn with_columns(&self, name: &str, args: &mut Args) -> Outcome<Value> {
+        let keys = args.need(name, "key")?;
+        let keys = if keys.as_str().is_some() { vec![keys] } else { value::items(&keys)? };
+        let wanted = keys.iter().map(|key| self.position(key)).collect::<Outcome<Vec<_>>>()?;
+        let columns: Vec<usize> = match name {
+            "select" => wanted,
+            _ => (0..self.names.len()).filter(|index| !wanted.contains(index)).collect(),
+        };
+        Ok(self.picked(&columns))
+    }
+
+    /// `rename`: by a dict, or by a list of names.
+    fn renamed(&self, args: &mut Args) -> Value {
+        let given = args.take("column_names").unwrap_or_else(none);
+        let by_name = value::pairs(&given).is_some();
+        let renamed = |(index, name): (usize, &String)| {
+            let key = if by_name { Value::from(name.as_str()) } else { count(index) };
+            value::item(&given, &key).map_or_else(|| name.clone(), |new| value::text(&new))
+        };
+        let names = self.names.iter().enumerate().map(renamed).collect();
+        native(Self { names: Arc::new(names), rows: self.rows.clone() })
+    }
+
     fn run(&self, cx: &Interp<'_>, name: &str, args: &mut Args) -> Outcome<Option<Value>> {
         Ok(Some(match name {
             "print_table" => {
@@ -265,27 +289,8 @@ impl Table {
                 cx.world.log(true, &self.printed(self.rows.len()));
                 none()
             }
-            "select" | "exclude" => {
-                let keys = args.need(name, "key")?;
-                let keys = if keys.as_str().is_some() { vec![keys] } else { value::items(&keys)? };
-                let wanted = keys.iter().map(|key| self.position(key)).collect::<Outcome<Vec<_>>>()?;
-                let kept = |index: &usize| wanted.contains(index) == (name == "select");
-                let columns: Vec<usize> = match name {
-                    "select" => wanted,
-                    _ => (0..self.names.len()).filter(kept).collect(),
-                };
-                self.picked(&columns)
-            }
-            "rename" => {
-                let given = args.take("column_names").unwrap_or_else(none);
-                let renamed = |(index, name): (usize, &String)| match value::pairs(&given) {
-                    Some(_) => value::item(&given, &Value::from(name.as_str()))
-                        .map_or(name.clone(), |new| value::text(&new)),
-                    None => value::item(&given, &count(index)).map_or(name.clone(), |new| value::text(&new)),
-                };
-                let names = self.names.iter().enumerate().map(renamed).collect();
-                native(Self { names: Arc::new(names), rows: self.rows.clone() })
-            }
+            "select" | "exclude" => self.with_columns(name, args)?,
+            "rename" => self.renamed(args),
             "limit" => {
                 let first = args.int("start_or_stop")?;
                 let second = args.int("stop")?;

@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::cmp::Ordering;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use minijinja::Value;
 
 use super::super::interp::Interp;
@@ -70,64 +70,11 @@ pub(super) fn filter(cx: &Interp<'_>, name: &str, value: &Value, args: &mut Args
                 Ok(list(values))
             }
         },
-        "sort" => {
-            let reverse = args.flag("reverse", false);
-            let case_sensitive = args.flag("case_sensitive", false);
-            let path = args.take("attribute").filter(|path| !path.is_none());
-            let mut keyed = keyed(cx, value, path.as_ref());
-            let values = keyed.as_mut().map_err(|_| ());
-            let Ok(values) = values else { return keyed.map(|_| Value::UNDEFINED) };
-            value::sort_by(values, |a, b| {
-                let order = order_of(&a.0, &b.0, case_sensitive)?;
-                Ok(if reverse { order.reverse() } else { order })
-            })?;
-            Ok(list(values.drain(..).map(|(_, value)| value).collect()))
-        }
-        "unique" => {
-            let case_sensitive = args.flag("case_sensitive", false);
-            let path = args.take("attribute").filter(|path| !path.is_none());
-            let mut seen: Vec<Vec<Value>> = Vec::new();
-            let mut fast = indexmap::IndexSet::new();
-            let mut kept = Vec::new();
-            for (keys, value) in keyed(cx, value, path.as_ref())? {
-                let keys: Vec<Value> = keys.into_iter().map(|key| folded(key, case_sensitive)).collect();
-                let new = if keys.iter().all(value::hashable) {
-                    fast.insert(keys)
-                } else {
-                    let known = seen.iter().any(|known| {
-                        known.len() == keys.len() && known.iter().zip(&keys).all(|(a, b)| value::equal(a, b))
-                    });
-                    if !known {
-                        seen.push(keys);
-                    }
-                    !known
-                };
-                if new {
-                    kept.push(value);
-                }
-            }
-            Ok(list(kept))
-        }
-        "min" | "max" => {
-            let case_sensitive = args.flag("case_sensitive", false);
-            let path = args.take("attribute").filter(|path| !path.is_none());
-            let mut best: Option<(Vec<Value>, Value)> = None;
-            for (keys, value) in keyed(cx, value, path.as_ref())? {
-                let better = match &best {
-                    None => true,
-                    Some((known, _)) => {
-                        let order = order_of(&keys, known, case_sensitive)?;
-                        if name == "min" { order == Ordering::Less } else { order == Ordering::Greater }
-                    }
-                };
-                if better {
-                    best = Some((keys, value));
-                }
-            }
-            Ok(best.map_or(Value::UNDEFINED, |(_, value)| value))
-        }
+        "sort" => sorted(cx, value, args),
+        "unique" => unique(cx, value, args),
+        "min" | "max" => extreme(cx, name, value, args),
         "sum" => {
-            let path = args.take("attribute").filter(|path| !path.is_none());
+            let path = path_of(args);
             let mut sum = args.take("start").unwrap_or_else(|| Value::from(0));
             for value in value::items(value)? {
                 let value = path.as_ref().map_or_else(|| value.clone(), |path| by_path(cx, &value, path));
@@ -144,6 +91,66 @@ pub(super) fn filter(cx: &Interp<'_>, name: &str, value: &Value, args: &mut Args
             None => fail("Can only get item pairs from a mapping."),
         },
     }
+}
+
+fn path_of(args: &mut Args) -> Option<Value> {
+    args.take("attribute").filter(|path| !path.is_none())
+}
+
+fn sorted(cx: &Interp<'_>, value: &Value, args: &mut Args) -> Outcome<Value> {
+    let reverse = args.flag("reverse", false);
+    let case_sensitive = args.flag("case_sensitive", false);
+    let mut keyed = keyed(cx, value, path_of(args).as_ref())?;
+    value::sort_by(&mut keyed, |a, b| {
+        let order = order_of(&a.0, &b.0, case_sensitive)?;
+        Ok(if reverse { order.reverse() } else { order })
+    })?;
+    Ok(list(keyed.into_iter().map(|(_, value)| value).collect()))
+}
+
+fn unique(cx: &Interp<'_>, value: &Value, args: &mut Args) -> Outcome<Value> {
+    let case_sensitive = args.flag("case_sensitive", false);
+    let path = path_of(args);
+    // Values that cannot be keys are looked for one by one.
+    let mut slow: Vec<Vec<Value>> = Vec::new();
+    let mut fast = IndexSet::new();
+    let mut kept = Vec::new();
+    for (keys, value) in keyed(cx, value, path.as_ref())? {
+        let keys: Vec<Value> = keys.into_iter().map(|key| folded(key, case_sensitive)).collect();
+        let new = if keys.iter().all(value::hashable) {
+            fast.insert(keys)
+        } else {
+            let same = |known: &Vec<Value>| known.iter().zip(&keys).all(|(a, b)| value::equal(a, b));
+            let known = slow.iter().any(same);
+            cx.steps_of(slow.len())?;
+            if !known {
+                slow.push(keys);
+            }
+            !known
+        };
+        if new {
+            kept.push(value);
+        }
+    }
+    Ok(list(kept))
+}
+
+/// The least or greatest value.
+fn extreme(cx: &Interp<'_>, name: &str, value: &Value, args: &mut Args) -> Outcome<Value> {
+    let case_sensitive = args.flag("case_sensitive", false);
+    let path = path_of(args);
+    let wanted = if name == "min" { Ordering::Less } else { Ordering::Greater };
+    let mut best: Option<(Vec<Value>, Value)> = None;
+    for (keys, value) in keyed(cx, value, path.as_ref())? {
+        let better = match &best {
+            None => true,
+            Some((known, _)) => order_of(&keys, known, case_sensitive)? == wanted,
+        };
+        if better {
+            best = Some((keys, value));
+        }
+    }
+    Ok(best.map_or(Value::UNDEFINED, |(_, value)| value))
 }
 
 fn join(cx: &Interp<'_>, value: &Value, args: &mut Args) -> Outcome<Value> {

@@ -37,7 +37,7 @@ pub(super) fn list_method(
             let value = args.need(name, "object")?;
             args.end(name)?;
             let len = this.len() + 1;
-            if len % 1024 == 0 {
+            if len.is_multiple_of(1024) {
                 limits::list_of(len)?;
             }
             this.lock().push(value);
@@ -89,28 +89,33 @@ pub(super) fn list_method(
         }
         "copy" => list(this.to_vec()),
         "sort" => {
-            let mut values = this.to_vec();
-            cx.steps_of(values.len())?;
-            let by = args.named("key").filter(|by| !by.is_none());
-            let reverse = args.named("reverse").is_some_and(|value| value::truthy(&value));
-            let mut keyed = Vec::with_capacity(values.len());
-            for value in values.drain(..) {
-                let by = match &by {
-                    Some(by) => cx.call(by, Args::new(vec![value.clone()], Vec::new()))?,
-                    None => value.clone(),
-                };
-                keyed.push((by, value));
-            }
-            value::sort_by(&mut keyed, |a, b| {
-                let order = value::compare(&a.0, &b.0, "<")?;
-                Ok(if reverse { order.reverse() } else { order })
-            })?;
-            *this.lock() = keyed.into_iter().map(|(_, value)| value).collect();
+            let sorted = sorted(cx, this.to_vec(), args)?;
+            *this.lock() = sorted;
             none()
         }
         _ => return sequence_method(&this.to_vec(), name, args),
     };
     Ok(Some(result))
+}
+
+/// The values in order, by what `key` makes of them.
+fn sorted(cx: &Interp<'_>, values: Vec<Value>, args: &mut Args) -> Outcome<Vec<Value>> {
+    cx.steps_of(values.len())?;
+    let by = args.named("key").filter(|by| !by.is_none());
+    let reverse = args.named("reverse").is_some_and(|value| value::truthy(&value));
+    let mut keyed = Vec::with_capacity(values.len());
+    for value in values {
+        let by = match &by {
+            Some(by) => cx.call(by, Args::new(vec![value.clone()], Vec::new()))?,
+            None => value.clone(),
+        };
+        keyed.push((by, value));
+    }
+    value::sort_by(&mut keyed, |a, b| {
+        let order = value::compare(&a.0, &b.0, "<")?;
+        Ok(if reverse { order.reverse() } else { order })
+    })?;
+    Ok(keyed.into_iter().map(|(_, value)| value).collect())
 }
 
 /// Calls a method that lists and tuples have; `None` where there is none.

@@ -189,7 +189,7 @@ fn sign_of(negative: bool, spec: &Spec) -> &'static str {
 fn grouped(digits: &str, mark: char, every: usize) -> String {
     let mut out = String::new();
     for (index, c) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % every == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(every) {
             out.push(mark);
         }
         out.push(c);

@@ -394,7 +394,7 @@ impl Parser {
                 };
                 links.push((line, Link::Test(name, arguments, negative)));
             } else if self.is_op("(") && !links.is_empty() {
-                // `x | filter (…)` was read as its arguments already; a call may follow those.
+                // A call may follow the arguments of a filter or test.
                 let arguments = self.arguments()?;
                 links.push((line, Link::Call(arguments)));
             } else {

@@ -134,3 +134,35 @@ fn piece() -> impl Strategy<Value = String> {
         1 => any::<String>(),
     ]
 }
+
+/// Renders on a stack of this size, and gives what is wrong.
+fn on_a_stack_of(bytes: usize, files: &'static [(&str, &str, &str)], template: &'static str) -> String {
+    let render = move || match render(library(files), &TestWorld::default(), template) {
+        Ok(text) => text,
+        Err(why) => why.to_string(),
+    };
+    std::thread::Builder::new().stack_size(bytes).spawn(render).unwrap().join().unwrap()
+}
+
+/// A task's stack holds 512 KiB; less is enough for the deepest template.
+#[test]
+fn the_deepest_template_fits_a_small_stack() {
+    const FILES: &[(&str, &str, &str)] = &[(
+        "shop",
+        "macros/deep.sql",
+        "{% macro plain(n) %}{{ plain(n + 1) }}{% endmacro %}\n\
+         {% macro dispatched(n) %}{{ return(adapter.dispatch('dispatched', 'shop')(n)) }}{% endmacro %}\n\
+         {% macro default__dispatched(n) %}{% if n %}{% for i in [1] %}{% set x = [dispatched(n + 1) ~ ''] %}{% endfor %}{% endif %}{% endmacro %}\n\
+         {% macro called(n) %}{% call through() %}{{ called(n + 1) }}{% endcall %}{% endmacro %}\n\
+         {% macro through() %}{% filter upper %}{{ caller()|trim }}{% endfilter %}{% endmacro %}\n\
+         {% macro mapped(n) %}{% set y %}{{ (((((({'a': [mapped(n + 1)]})))))) }}{% endset %}{% endmacro %}\n\
+         {% macro down(n) %}{% if n %}{{ adapter.dispatch('down', 'shop')(n) }}{% endif %}{% endmacro %}\n\
+         {% macro default__down(n) %}{% for i in [n] %}{{ down(i - 1) }}{% endfor %}{% endmacro %}",
+    )];
+    for template in ["{{ plain(1) }}", "{{ dispatched(1) }}", "{{ called(1) }}", "{{ mapped(1) }}"] {
+        let told = on_a_stack_of(448 << 10, FILES, template);
+        assert!(told.starts_with("models/orders.sql:1: the template goes too deep"), "{told}");
+    }
+    assert_eq!(on_a_stack_of(448 << 10, FILES, "{{ down(20) }}|"), "|");
+    assert!(on_a_stack_of(448 << 10, &[], "{% for x in [[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]] recursive %}{% if x is iterable %}{{ loop(x) }}{% else %}end{% endif %}{% endfor %}").contains("end"));
+}

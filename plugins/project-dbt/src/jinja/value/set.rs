@@ -102,7 +102,7 @@ impl Python for Set {
     }
 
     fn method(&self, _: &Interp<'_>, name: &str, args: &mut Args) -> Option<Outcome<Value>> {
-        Some(self.run(name, args).transpose()?)
+        self.run(name, args).transpose()
     }
 
     fn methods(&self) -> &'static [&'static str] {

@@ -53,9 +53,7 @@ fn write_repr(out: &mut String, value: &Value) -> fmt::Result {
             write_repr(out, &tuple[0])?;
             out.write_str(",)")
         }
-        View::Tuple(tuple) => {
-            write_parts(out, "(", ")", tuple.to_vec().into_iter().map(|value| (None, value)))
-        }
+        View::Tuple(tuple) => write_parts(out, "(", ")", tuple.iter().cloned().map(|value| (None, value))),
         View::List(list) => write_parts(out, "[", "]", list.to_vec().into_iter().map(|value| (None, value))),
         View::Dict(dict) => {
             write_parts(out, "{", "}", dict.pairs().into_iter().map(|(key, value)| (Some(key), value)))
