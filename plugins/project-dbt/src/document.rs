@@ -24,6 +24,10 @@ pub const NODES_PATH: &str = "cofferdam/nodes";
 pub const DOCUMENT_SETTING: &str = "document";
 /// The setting with the range of the [`Shared`] document, which all nodes have in common.
 pub const SHARED_SETTING: &str = "shared";
+/// The setting with the node's unique id, where that of the task is another.
+pub const UNIQUE_ID_SETTING: &str = "unique_id";
+/// The setting with the mode the task asks for: `read`, `write` or `admin`.
+pub const MODE_SETTING: &str = "mode";
 /// The setting with the folder of the project inside the release, empty for its root.
 pub const ROOT_SETTING: &str = "root";
 

@@ -89,6 +89,15 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_no_task_may_have_are_cut_and_told_apart() {
+        assert_eq!(task_id("model.shop.orders"), "model.shop.orders");
+        let long = format!("test.shop.{}.0123456789", "x".repeat(300));
+        assert_eq!(task_id(&long).len(), 200);
+        assert_ne!(task_id(&long), task_id(&format!("{long}0")));
+        assert!(task_id("test.shop.é").starts_with("test.shop._."));
+    }
+
+    #[test]
     fn a_name_is_letters_digits_and_underscores() {
         assert!(is_name("stg_flights2"));
         for wrong in ["", "a b", "a.b", "a-b", "é", &"x".repeat(101)] {

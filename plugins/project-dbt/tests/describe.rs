@@ -117,7 +117,7 @@ models/two/g.sql: `g` is the name of models/one/g.sql already; a name is used on
 models/units.yml:2: the unit test `u` looks at the model `nowhere`, which is not there
 models/units.yml:6: the unit test `v`: `ref('a')` has no `rows`; only a seed may be named without
 packages.yml:2: the package `acme/tools` is not in `dbt_packages/`; run `dbt deps` on a machine that has dbt, or copy the package there, and keep the folder beside the project
-packages.yml:4: the package `../outside` lies outside of the release; move it into the project's folder
+packages.yml:4: the package `../outside` lies outside of the release and not in `dbt_packages/`; copy it there
 seeds/s.csv:3: this row has 3 fields, the header names 2 columns
 seeds/t.csv:1: two columns are named `A`
 snapshots/s.sql: the snapshot `first` needs a `strategy`: `timestamp` or `check`
@@ -216,6 +216,28 @@ test.shop.not_null_a_id.c1cebc1440 <- model.shop.a
 test.shop.relationships_a_id__id__ref_b_.dcfe42f192 <- model.shop.a, model.shop.b
 test.shop.unique_a_id.f6a5f640da <- model.shop.a
 unit_test.shop.c.u <- model.shop.b
+"#);
+}
+
+#[test]
+fn tests_are_waited_for_through_ephemeral_models() {
+    let files = [
+        ("models/a.sql", "select 1 as id"),
+        ("models/e.sql", "{{ config(materialized='ephemeral') }}select * from {{ ref('a') }}"),
+        ("models/b.sql", "select * from {{ ref('e') }}"),
+        ("models/c.sql", "select * from {{ ref('b') }} join {{ ref('e') }} using (id)"),
+        (
+            "models/s.yml",
+            "models:\n  - name: a\n    columns: [{name: id, tests: [unique]}]\n  - name: e\n    columns: [{name: id, tests: [not_null]}]\n",
+        ),
+    ];
+    insta::assert_snapshot!(graph(&files), @r#"
+model.shop.a <- 
+model.shop.b <- model.shop.a, test.shop.not_null_e_id.4922e74c0c, test.shop.unique_a_id.f6a5f640da
+model.shop.c <- model.shop.a, model.shop.b
+model.shop.e <- model.shop.a, test.shop.unique_a_id.f6a5f640da
+test.shop.not_null_e_id.4922e74c0c <- model.shop.a
+test.shop.unique_a_id.f6a5f640da <- model.shop.a
 "#);
 }
 

@@ -14,8 +14,8 @@ use super::Build;
 use super::nodes::Item;
 use super::world::RefAsked;
 use crate::document::{
-    DOCUMENT_SETTING, Document, MacroFile, Node, ROOT_SETTING, Reference, RelationParts, SHARED_SETTING,
-    SourceReference,
+    DOCUMENT_SETTING, Document, MODE_SETTING, MacroFile, Node, ROOT_SETTING, Reference, RelationParts,
+    SHARED_SETTING, SourceReference, UNIQUE_ID_SETTING,
 };
 use crate::names::task_id;
 use crate::project::config::Kind;
@@ -46,20 +46,28 @@ impl Build<'_> {
             }
             let range = (start, bytes.len() - start);
             bytes.push(b'\n');
+            let request = self.request(at, asks);
+            let id = task_id(&item.id);
             let root = self.root.trim_end_matches('/');
-            let settings = [
+            let mut settings = vec![
                 Argument::new(DOCUMENT_SETTING, &range),
                 Argument::new(SHARED_SETTING, &shared),
-                Argument::new(ROOT_SETTING, &root),
+                Argument::new(MODE_SETTING, &request.mode),
             ];
+            if !root.is_empty() {
+                settings.push(Argument::new(ROOT_SETTING, &root));
+            }
+            if id != item.id {
+                settings.push(Argument::new(UNIQUE_ID_SETTING, &item.id));
+            }
             tasks.push(TaskSpec {
-                id: task_id(&item.id),
+                id,
                 entry: entry(item).to_owned(),
                 needs: needs[at].iter().map(|id| task_id(id)).collect(),
                 path: item.path.clone(),
                 tags: tags(item),
                 settings: settings.into_iter().filter_map(Result::ok).collect(),
-                sql: vec![self.request(at, asks)],
+                sql: vec![request],
             });
         }
         for (path, why) in problems {

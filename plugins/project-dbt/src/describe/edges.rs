@@ -158,12 +158,15 @@ impl Build<'_> {
         upstream: &[Option<Bits>],
         needs: &mut [BTreeSet<String>],
     ) {
-        let mut tests: HashMap<usize, Vec<usize>> = HashMap::new();
+        // A test of one node holds back whoever reads that node itself; only one of several nodes has
+        // to be looked for further up.
+        let mut of_one: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut of_several = Vec::new();
         for (at, item) in self.items.iter().enumerate().filter(|(_, item)| item.enabled) {
-            if item.blocks() {
-                for &to in &reads[at] {
-                    tests.entry(to).or_default().push(at);
-                }
+            match reads[at][..] {
+                [one] if item.blocks() => of_one.entry(one).or_default().push(at),
+                [_, ..] if item.blocks() => of_several.push(at),
+                _ => {}
             }
             if item.kind == Kind::UnitTest {
                 for &model in &reads[at] {
@@ -173,12 +176,31 @@ impl Build<'_> {
         }
         for (at, _) in self.items.iter().enumerate().filter(|(_, item)| item.enabled && item.builds()) {
             let Some(mine) = &upstream[at] else { continue };
-            for test in tests_above(mine, &tests) {
-                let waited =
-                    |to: &usize| upstream[*to].as_ref().is_some_and(|theirs| theirs.holds_all(&reads[test]));
-                if mine.holds_all(&reads[test]) && !reads[at].iter().any(waited) {
+            let mut direct = Vec::new();
+            self.read_through(&reads[at], reads, &mut direct);
+            let of_direct = direct.iter().filter_map(|to| of_one.get(to)).flatten();
+            for &test in of_direct.chain(&of_several) {
+                let waited = |to: &usize| {
+                    !self.items[*to].is_ephemeral()
+                        && upstream[*to].as_ref().is_some_and(|theirs| theirs.holds_all(&reads[test]))
+                };
+                if mine.holds_all(&reads[test]) && !direct.iter().any(waited) {
                     needs[at].insert(self.items[test].id.clone());
                 }
+            }
+        }
+    }
+
+    /// What is read, and what is read through ephemeral models, which wait for nothing.
+    fn read_through(&self, from: &[usize], reads: &[Vec<usize>], into: &mut Vec<usize>) {
+        let mut open = from.to_vec();
+        while let Some(to) = open.pop() {
+            if into.contains(&to) {
+                continue;
+            }
+            into.push(to);
+            if self.items[to].is_ephemeral() {
+                open.extend(&reads[to]);
             }
         }
     }
@@ -287,18 +309,4 @@ fn circle(edges: &mut BTreeMap<&str, BTreeSet<&str>>) -> Option<Vec<String>> {
         }
         walk.push(next);
     }
-}
-
-/// Tests of anything in a set of nodes.
-fn tests_above(above: &Bits, tests: &HashMap<usize, Vec<usize>>) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    for (word, bits) in above.0.iter().enumerate() {
-        let mut left = *bits;
-        while left != 0 {
-            let to = word * 64 + left.trailing_zeros() as usize;
-            left &= left - 1;
-            found.extend(tests.get(&to).into_iter().flatten().copied());
-        }
-    }
-    found
 }

@@ -46,6 +46,7 @@ impl Build<'_> {
                 writes.insert(schema_pattern(item));
             }
             Kind::UnitTest => {
+                mode = "write";
                 // Its rows are cast to the types of the model's columns, where it is there.
                 for id in &item.depends {
                     if let Some(model) = self.items.iter().find(|model| model.id == *id) {
