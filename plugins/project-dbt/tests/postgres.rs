@@ -408,7 +408,10 @@ fn operations_freshness_show_and_catalog() {
     house.run("model.shop.m", &[("command", "\"catalog\"")]);
     let catalog: serde_json::Value = serde_json::from_str(&house.kept("catalog.json")).unwrap();
     assert_eq!(catalog["metadata"]["type"], "BASE TABLE");
-    assert_eq!(catalog["columns"]["price"], json!({"type": "numeric", "index": 2, "name": "price", "comment": null}));
+    assert_eq!(
+        catalog["columns"]["price"],
+        json!({"type": "numeric", "index": 2, "name": "price", "comment": null})
+    );
     house.text("create schema raw; create table raw.events as select now() - interval '2 days' as at");
     assert!(
         house.run("source.shop.events", &[]).contains("warn: loaded 48 hours ago")

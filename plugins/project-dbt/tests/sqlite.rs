@@ -55,7 +55,10 @@ impl House {
     fn of(files: MemoryHost) -> Self {
         let config = ProjectConfig { gateway: "wh".into(), ..ProjectConfig::default() };
         let described = DbtProject::describe(&files.project_context(), config);
-        let tasks = described.unwrap_or_else(|list| panic!("{list:#?}")).tasks;
+        let described = described.unwrap_or_else(|list| panic!("{list:#?}"));
+        let files =
+            described.files.iter().fold(files, |host, file| host.file(&file.path, file.content.clone()));
+        let tasks = described.tasks;
         let database = Database::new();
         database.setup("ATTACH ':memory:' AS raw; ATTACH ':memory:' AS intermediate;");
         Self { files, tasks, gateway: Gateway(database) }
@@ -93,6 +96,7 @@ impl House {
             entry: task.entry.clone(),
             gateway: Some("wh".into()),
             environment: "test".into(),
+            started_at: "2024-03-01T12:30:00Z".into(),
             settings: task.settings.clone(),
             arguments: arguments
                 .iter()
@@ -122,13 +126,13 @@ fn incremental(lines: Vec<String>) -> String {
 #[test]
 fn the_example_runs_and_a_second_run_does_less() {
     let house = House::flights();
-    insta::assert_snapshot!(house.run(&[]).join("\n"), @r#"
-raw.airlines: seed of 16 rows
-raw.airports: seed of 93 rows
-raw.flights: seed of 18226 rows
-raw.planes: seed of 2440 rows
-raw.weather: seed of 1506 rows
-staging.stg_weather: table of 1506 rows
+    insta::assert_snapshot!(house.run(&[]).join("\n"), @r"
+airlines: INSERT 16
+airports: INSERT 93
+flights: INSERT 18226
+planes: INSERT 2440
+weather: INSERT 1506
+stg_weather: SELECT 1506
 not_null_airlines_carrier: passed
 not_null_airports_faa: passed
 not_null_flights_carrier: passed
@@ -136,54 +140,54 @@ not_null_flights_flight_date: passed
 unique_airlines_carrier: passed
 unique_airports_faa: passed
 unique_planes_tail_number: passed
-staging.stg_airlines: table of 16 rows
-staging.stg_airports: table of 93 rows
-staging.stg_flights: table of 18226 rows
-staging.stg_planes: table of 2440 rows
+stg_airlines: SELECT 16
+stg_airports: SELECT 93
+stg_flights: SELECT 18226
+stg_planes: SELECT 2440
 accepted_values_stg_flights_origin__EWR__JFK__LGA: passed
 accepted_values_stg_planes_engine_kind__turbine__piston__other: passed
 not_null_stg_flights_flight_id: passed
 relationships_stg_flights_carrier__carrier__ref_stg_airlines_: passed
-relationships_stg_flights_dest__airport__ref_stg_airports_: warning, 478 rows
+relationships_stg_flights_dest__airport__ref_stg_airports_: warning: Got 478 results, configured to warn if != 0
 unique_stg_flights_flight_id: passed
-intermediate.int_flights: table of 12208 rows
+int_flights: SELECT 12208
 accepted_values_int_flights_outcome__on_time__late__diverted__cancelled: passed
 not_null_int_flights_flight_id: passed
 unique_int_flights_flight_id: passed
-marts.daily_carriers: table of 206 rows
-marts.delay_report: table of 0 rows
-intermediate.int_aircraft_days: table of 9193 rows
-intermediate.int_flight_weather: table of 12208 rows
-marts.routes: table of 186 rows
-marts.aircraft: table of 2621 rows
+daily_carriers: SELECT 206
+delay_report: SELECT 0
+int_aircraft_days: SELECT 9193
+int_flight_weather: SELECT 12208
+routes: SELECT 186
+aircraft: SELECT 2621
 daily_carriers_count_every_flight: passed
 not_null_daily_carriers_flight_date: passed
 not_null_daily_carriers_flights: passed
 relationships_int_flight_weather_flight_id__flight_id__ref_int_flights_: passed
 relationships_routes_origin__airport__ref_stg_airports_: passed
 unique_int_flight_weather_flight_id: passed
-marts.carriers: table of 15 rows
-marts.weather_delays: table of 9 rows
+carriers: SELECT 15
+weather_delays: SELECT 9
 not_null_aircraft_tail_number: passed
 unique_aircraft_tail_number: passed
 not_null_carriers_carrier: passed
 unique_carriers_carrier: passed
-marts.carrier_ranking: view
-"#);
+carrier_ranking: CREATE VIEW
+");
     insta::assert_snapshot!(house.text(COUNTS), @"12208|206|12208|2013-01-14");
 
-    insta::assert_snapshot!(incremental(house.run(&[])), @r#"
-intermediate.int_flights: nothing new
-marts.daily_carriers: nothing new
-intermediate.int_flight_weather: nothing new
-"#);
+    insta::assert_snapshot!(incremental(house.run(&[])), @r"
+int_flights: INSERT 0
+daily_carriers: INSERT 0
+int_flight_weather: INSERT 0
+");
     insta::assert_snapshot!(house.text(COUNTS), @"12208|206|12208|2013-01-14");
 
-    insta::assert_snapshot!(incremental(house.run(&[("through", "\"2013-01-21\"")])), @r#"
-intermediate.int_flights: 6018 rows put in place by key
-marts.daily_carriers: 104 rows merged by key
-intermediate.int_flight_weather: 6018 rows put in place by key
-"#);
+    insta::assert_snapshot!(incremental(house.run(&[("through", "\"2013-01-21\"")])), @r"
+int_flights: INSERT 6018
+daily_carriers: INSERT 104
+int_flight_weather: INSERT 6018
+");
     insta::assert_snapshot!(house.text(COUNTS), @"18226|310|18226|2013-01-21");
     insta::assert_snapshot!(house.text("select place, carrier_name, flights, on_time_percent from marts.carrier_ranking order by place limit 3"), @"1|Virgin America|219|95.4; 2|Delta Air Lines Inc.|2493|89.5; 3|AirTran Airways Corporation|221|87.8");
 }
@@ -192,7 +196,7 @@ intermediate.int_flight_weather: 6018 rows put in place by key
 fn a_broken_model_and_a_failing_test_skip_what_stands_on_them() {
     let house = House::of(
         [
-            ("dbt_project.yml", "name: shop\nmodels: {shop: {+materialized: table, +schema: marts}}\nseeds: {shop: {+schema: raw}}\n"),
+            ("dbt_project.yml", "name: shop\nmodels: {shop: {+materialized: table}}\n"),
             ("seeds/days.csv", "id,day\n1,2013-01-01\n1,2013-01-02\n"),
             ("seeds/s.yml", "seeds: [{name: days, columns: [{name: id, tests: [unique]}, {name: day, tests: [not_null]}]}]"),
             ("models/on_failed_test.sql", "select * from {{ ref('days') }}"),
@@ -210,10 +214,10 @@ select
     twoo
 from (select 2 as two)
 ) AS "new" LIMIT 0 at offset 41
-marts.fine: table of 1 row
-raw.days: seed of 2 rows
+fine: SELECT 1
+days: INSERT 2
 not_null_days_day: passed
-test.shop.unique_days_id: CD0922: test `unique_days_id` (seeds/s.yml:1) found 1 row; the statement stands in the log at level debug
+test.shop.unique_days_id.b736f3aa72: CD0922: test `unique_days_id` (seeds/s.yml): Got 1 result, configured to fail if != 0
 model.shop.on_broken: skipped
 model.shop.on_failed_test: skipped
 "#);

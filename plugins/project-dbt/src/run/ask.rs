@@ -5,10 +5,29 @@
 //! Fails: with [`codes::ARGUMENT`].
 //! Source: dbt's flags.
 
+use std::collections::BTreeMap;
+
 use cofferdam_sdk::{Invocation, TaskFailure};
 use serde_json::{Map, Value as Json};
 
 use crate::codes;
+use crate::problem::did_you_mean;
+
+/// Arguments with a meaning of their own; every other one is a variable of the project.
+const OWN: [&str; 12] = [
+    "args",
+    "command",
+    "empty",
+    "event_time_end",
+    "event_time_start",
+    "full_refresh",
+    "inline",
+    "limit",
+    "macro",
+    "selected",
+    "store_failures",
+    "vars",
+];
 
 /// What is to be done with the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,8 +64,11 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// Reads the arguments.
-    pub(super) fn read(invocation: &Invocation) -> Result<Self, TaskFailure> {
+    /// Reads the arguments; `declared` are the variables the project has.
+    pub(super) fn read(
+        invocation: &Invocation,
+        declared: &BTreeMap<String, Map<String, Json>>,
+    ) -> Result<Self, TaskFailure> {
         let which: String = invocation.argument("command")?.unwrap_or_default();
         let command = match which.as_str() {
             "" | "run" | "build" | "test" | "seed" | "snapshot" | "run-operation" | "retry" | "freshness"
@@ -66,7 +88,7 @@ impl Ask {
             command,
             which: if which.is_empty() { "build".to_owned() } else { which },
             full_refresh: invocation.argument("full_refresh")?,
-            vars: vars(invocation)?,
+            vars: vars(invocation, declared)?,
             limit: invocation.argument("limit")?,
             inline: invocation.argument("inline")?,
             empty: invocation.argument("empty")?.unwrap_or(false),
@@ -81,7 +103,10 @@ impl Ask {
 }
 
 /// Variables: an object, or the text of one.
-fn vars(invocation: &Invocation) -> Result<Map<String, Json>, TaskFailure> {
+fn vars(
+    invocation: &Invocation,
+    declared: &BTreeMap<String, Map<String, Json>>,
+) -> Result<Map<String, Json>, TaskFailure> {
     let told: Json = invocation.argument("vars")?.unwrap_or_default();
     let told = match told {
         Json::String(text) if !text.trim().is_empty() => serde_json::from_str(&text).map_err(|why| {
@@ -89,12 +114,31 @@ fn vars(invocation: &Invocation) -> Result<Map<String, Json>, TaskFailure> {
         })?,
         other => other,
     };
-    match told {
-        Json::Object(map) => Ok(map),
-        Json::Null | Json::String(_) => Ok(Map::new()),
-        other => Err(TaskFailure::permanent(
-            codes::ARGUMENT,
-            format!("argument `vars` is `{other}`; write an object of names and values"),
-        )),
+    let mut all = match told {
+        Json::Object(map) => map,
+        Json::Null | Json::String(_) => Map::new(),
+        other => {
+            return Err(TaskFailure::permanent(
+                codes::ARGUMENT,
+                format!("argument `vars` is `{other}`; write an object of names and values"),
+            ));
+        }
+    };
+    for argument in invocation.arguments.iter().filter(|one| !OWN.contains(&one.name.as_str())) {
+        let known = || declared.values().flat_map(Map::keys).map(String::as_str);
+        if !known().any(|name| name == argument.name) {
+            let hint = did_you_mean(&argument.name, known());
+            return Err(TaskFailure::permanent(
+                codes::ARGUMENT,
+                format!(
+                    "`{}` is not a variable of the project{hint}; declare it under `vars` in dbt_project.yml",
+                    argument.name
+                ),
+            ));
+        }
+        if let Some(value) = invocation.argument(&argument.name)? {
+            all.insert(argument.name.clone(), value);
+        }
     }
+    Ok(all)
 }

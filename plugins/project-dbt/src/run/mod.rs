@@ -57,8 +57,8 @@ pub(crate) struct Run<'a> {
 /// # Errors
 /// Where a template cannot be rendered, the warehouse refuses, or a test finds rows.
 pub(crate) fn run(cx: &Context<'_>, invocation: &Invocation) -> Result<Outcome, TaskFailure> {
-    let ask = Ask::read(invocation)?;
     let document = Document::read(cx.files, invocation)?;
+    let ask = Ask::read(invocation, &document.shared.project.vars)?;
     let mysql = document.shared.target.kind == "mysql";
     let run = Run { cx, invocation, document: &document, ask: &ask, mysql };
     let mut report = Report::begun(&document);
