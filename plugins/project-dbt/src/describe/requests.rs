@@ -70,10 +70,6 @@ impl Build<'_> {
         if asks {
             reads.extend(self.project_schemas());
         }
-        if self.around.shared.target.kind == "postgres" && !writes.is_empty() {
-            // Rows wait in temporary tables.
-            writes.insert("pg_temp.*".to_owned());
-        }
         reads.extend(writes.iter().cloned());
         SqlRequest {
             gateway: self.gateway.clone(),
@@ -112,8 +108,7 @@ impl Build<'_> {
                 ADMIN.iter().any(|word| sql.contains(word))
             })
         });
-        // PostgreSQL drops what reads a relation along with it, which only an administrator may.
-        grants || hooks || self.around.shared.target.kind == "postgres"
+        grants || hooks
     }
 
     /// Every schema the project builds in.
