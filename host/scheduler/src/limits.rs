@@ -35,7 +35,7 @@ pub const READERS_MAX: u32 = 4;
 /// The longest time between two looks at leases and pauses.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// The least time between two answers of a watch on one run.
-pub const WATCH_PAUSE: Duration = Duration::from_millis(20);
+pub const WATCH_PAUSE: Duration = Duration::from_millis(5);
 /// That time for the largest runs.
 pub const WATCH_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Entries of a list.

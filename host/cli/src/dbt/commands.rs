@@ -216,7 +216,11 @@ async fn go(
         setup::grant(&folder, &signed.release, at)?;
     }
     release::share_blobs(&folder, &signed.release);
-    let session = Session::open(&folder, &config, threads, at).await?;
+    let session = tokio::select! {
+        session = Session::open(&folder, &config, threads, at) => session?,
+        // What was started so far ends with what waits for it.
+        _ = tokio::signal::ctrl_c() => return Ok(INTERRUPTED),
+    };
     if stale && session.was_up {
         say(
             false,

@@ -278,15 +278,15 @@ fn mysql(output: &mut Output<'_>, kind: &str) -> Outcome<Reached> {
 
 fn sqlite(output: &mut Output<'_>, place: &Place) -> Outcome<Reached> {
     let schema = output.text(&["schema"]).unwrap_or_else(|| "main".to_owned());
-    let database = output.text(&["database"]).unwrap_or_else(|| "database".to_owned());
-    output.seen.extend(["schemas_and_paths", "schema_directory", "extensions"]);
+    // SQLite has no databases above its schemas: the word is there for tools alone.
+    output.seen.extend(["database", "schemas_and_paths", "schema_directory", "extensions"]);
     let listed = output.entries.get("schemas_and_paths").and_then(|paths| paths.get("main"));
     let path = match listed.and_then(Value::as_str) {
         Some(path) => path.to_owned(),
         None => output.needed(&["path", "file"])?,
     };
     let warehouse = Warehouse::Sqlite { path: place.root.join(path) };
-    Ok(("sqlite".to_owned(), database, schema, warehouse))
+    Ok(("sqlite".to_owned(), String::new(), schema, warehouse))
 }
 
 fn port(output: &mut Output<'_>, default: u16) -> Outcome<u16> {

@@ -29,6 +29,8 @@ use crate::{
 
 /// Descriptions kept.
 const KEPT_MAX: usize = 12;
+/// Releases kept of a project without `cofferdam.toml`.
+const RELEASES_MAX: u64 = 20;
 /// How long a release is used again, well within its own time.
 const REUSED_MS: i64 = 30 * 86_400_000;
 /// Where the loader leaves the manifest.
@@ -264,6 +266,15 @@ pub(crate) fn signed(folder: &Folder, project: Project, now: Timestamp) -> Outco
     let (fingerprint, config) = (project.fingerprint, project.config);
     let built = release::finish(folder, &config, seq, project.taken, project.described, now)?;
     let verified = release::sign(folder, &built.local, None, now)?;
+    if folder.is_bare() {
+        // Releases of one's own machine are made by the dozen.
+        let old = seq.saturating_sub(RELEASES_MAX);
+        (1..=old).rev().map(|seq| folder.release(seq)).take_while(|folder| folder.is_dir()).for_each(
+            |folder| {
+                let _ = fs::remove_dir_all(folder);
+            },
+        );
+    }
     let last = Last { fingerprint, seq, at: now };
     folder::replace(&file, &folder::json_text(&last), 0o600)?;
     let sha256 = verified.body_sha256();

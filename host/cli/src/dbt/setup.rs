@@ -90,6 +90,16 @@ fn config_text(asked: &Asked<'_>) -> Outcome<String> {
         put(&mut vars, name, value);
     }
     let target = asked.place.target.strip_prefix(&asked.place.root).unwrap_or(Path::new("target"));
+    let mut exclude = vec![target.display().to_string()];
+    if let Warehouse::Sqlite { path } = &asked.target.warehouse
+        && let Ok(inside) = path.strip_prefix(&asked.place.root)
+    {
+        // The warehouse itself, the files of its schemas and what SQLite puts beside them.
+        let inside = inside.display().to_string();
+        exclude.push(format!("{}.*", inside.strip_suffix(".db").unwrap_or(&inside)));
+        exclude.push(format!("{inside}*"));
+    }
+    let exclude: Vec<String> = exclude.iter().map(|path| quoted(path)).collect();
     let head = format!(
         "# Made by `cofferdam dbt` for this project on this machine; made anew when something changes.\n\
          # A `cofferdam.toml` in the project's folder (`cofferdam init`) takes its place.\n\
@@ -98,7 +108,7 @@ fn config_text(asked: &Asked<'_>) -> Outcome<String> {
          [release]\nexclude = [{}]\n[[loader]]\nplugin = \"project-dbt-loader\"\nruns_with = \"task-dbt\"\nroot = \"\"\n",
         quoted(&clean(&asked.place.name)),
         plugins.map(|name| format!("{name} = \"{name}\"\n")).concat(),
-        quoted(&target.display().to_string()),
+        exclude.join(", "),
     );
     let mut loader = Table::new();
     loader.insert("vars".to_owned(), toml::Value::Table(vars));

@@ -2,7 +2,8 @@
 //!
 //! In: a folder and what to leave out. Out: files by path, digest and size, each copied under its
 //! digest, so that what is signed, described and pushed are the same bytes.
-//! Never: follows a symbolic link, or takes a hidden file: `.env` and `.git` stay here.
+//! Never: follows a symbolic link, or takes a hidden file or a `profiles.yml`: `.env`, `.git` and
+//! logins stay here.
 //! Fails: with `CD0010`, naming the file and the limit.
 //! Source: `docs/guides/command-line.md`.
 
@@ -27,6 +28,8 @@ pub(crate) const FILE_BYTES_MAX: u64 = BLOB_BYTES_MAX as u64;
 pub(crate) const RELEASE_BYTES_MAX: u64 = 1 << 30;
 /// Folders inside folders.
 const DEPTH_MAX: usize = 64;
+/// Where projects in dbt's format say how to log in.
+const LOGINS: &str = "profiles.yml";
 /// Folders of tools, never part of a project.
 const SKIPPED: [&str; 5] = ["target", "logs", "node_modules", "__pycache__", "venv"];
 
@@ -106,7 +109,8 @@ impl Walk<'_> {
                 return Err(Failure::new(RELEASE_FILE, what, "rename it"));
             };
             let path = format!("{prefix}{name}");
-            let is_ours = depth == 0 && name == crate::config::FILE_NAME;
+            // Logins stay here, whoever wrote them into the project's folder.
+            let is_ours = name == LOGINS || (depth == 0 && name == crate::config::FILE_NAME);
             let mounted = self.mounts.iter().any(|mount| mount.path == path);
             if name.starts_with('.') || is_ours || mounted || self.is_excluded(&path, &name) {
                 continue;
