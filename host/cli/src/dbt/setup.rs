@@ -147,7 +147,7 @@ const PARAMS: &str = r#"
   { name = "full_refresh", type = "boolean" },
   { name = "empty", type = "boolean" },
   { name = "store_failures", type = "boolean" },
-  { name = "limit", type = "integer", min = -1 },
+  { name = "limit", type = "integer", min = "-1" },
   { name = "event_time_start", type = "text" },
   { name = "event_time_end", type = "text" },
   { name = "invocation", type = "text" },
@@ -394,6 +394,18 @@ mod tests {
         error[CD0065]: the project asks for `DBT_ENV_SECRET_TOKEN`, which is a secret
           fix: use it in `profiles.yml` alone: what a project reads becomes part of a signed release, where others can read it
         ");
+    }
+
+    #[test]
+    fn a_loader_of_dbts_format_lets_a_run_say_what_dbts_commands_say() {
+        let text = "[project]\nname = \"x\"\ngateway = \"wh\"\n[plugins]\nproject-dbt-loader = \"l\"\ntask-dbt = \"t\"\na = \"a\"\n\
+             [gateways]\nwh = \"a\"\n[[loader]]\nplugin = \"project-dbt-loader\"\nruns_with = \"task-dbt\"\n\
+             params = [{ name = \"full_refresh\", type = \"boolean\", required = true }]\n";
+        let mut config = config::parse("cofferdam.toml", text).unwrap();
+        complete(&mut config);
+        let names: Vec<_> = config.loaders[0].params.iter().map(|param| param.name.as_str()).collect();
+        assert!(names.contains(&"command") && names.contains(&"limit"), "{names:?}");
+        assert_eq!(names.iter().filter(|name| **name == "full_refresh").count(), 1);
     }
 
     #[test]
