@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::{
     args::Work,
     place::{Place, read_yaml},
+    setup,
 };
 use crate::{
     config::Config,
@@ -161,7 +162,7 @@ pub(crate) fn project(
 }
 
 fn fingerprint(config: &str, taken: &TakenIn) -> Sha256Digest {
-    let mut text = format!("{}\n{config}\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("{}\n{}\n{config}\n", env!("CARGO_PKG_VERSION"), setup::PARAMS);
     for (name, plugin) in &taken.plugins {
         text.push_str(&format!("{name} {}\n", plugin.entry.sha256));
     }

@@ -142,7 +142,7 @@ pub(crate) fn complete(config: &mut Config) {
 const LOADER: &str = "project-dbt-loader";
 
 /// What a run may say to a node.
-const PARAMS: &str = r#"
+pub(crate) const PARAMS: &str = r#"
   { name = "command", type = "text", one_of = ["build", "run", "test", "seed", "snapshot", "freshness", "run-operation", "compile", "show", "catalog"] },
   { name = "full_refresh", type = "boolean" },
   { name = "empty", type = "boolean" },
