@@ -22,7 +22,7 @@ fn project(models: usize) -> MemoryHost {
         let mut sql = "{{ config(materialized='table', meta={'at': 1}) }}\nwith base as (\n  select 1 as id, {{ cents('2') }} as amount\n)\nselect * from base\n".to_owned();
         for back in [1, 7] {
             if at >= back {
-                write!(sql, "union all select * from {{{{ ref('model_{}') }}}}\n", at - back).unwrap();
+                writeln!(sql, "union all select * from {{{{ ref('model_{}') }}}}", at - back).unwrap();
             }
         }
         host = host.file(&format!("models/part_{}/model_{at}.sql", at / 100), sql);

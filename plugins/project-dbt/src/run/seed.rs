@@ -146,7 +146,7 @@ impl Run<'_> {
         let columns = seed.columns.iter().zip(&seed.declared).map(|(column, given)| {
             let name = if quote { column.name.clone() } else { column.name.to_lowercase() };
             let of = match (&column.data_type, given) {
-                (of @ (DataType::Int64 | DataType::Boolean), _) | (of @ DataType::Float64, None) => {
+                (of @ DataType::Int64, _) | (of @ (DataType::Float64 | DataType::Boolean), None) => {
                     of.clone()
                 }
                 _ => DataType::Text,

@@ -237,20 +237,26 @@ pub struct House {
     pub run: RefCell<String>,
 }
 
+/// A database of its own, empty, and its name.
+pub fn database() -> (Live, String) {
+    let server = SERVER.get_or_init(Postgres::start);
+    let database = format!("house_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    server.psql(&format!("create database {database}"));
+    let settings = format!(
+        "host={} port={} user=postgres dbname={database}",
+        server.socket_folder().display(),
+        server.port()
+    );
+    let mut client = Client::connect(&settings, NoTls).unwrap();
+    client.batch_execute("set timezone = 'UTC'").unwrap();
+    let live = Live { client: Rc::new(RefCell::new(client)), sent: Rc::default(), steps: Rc::default() };
+    (live, database)
+}
+
 impl House {
-    /// A database of its own, empty.
+    /// A project without nodes, and a database of its own.
     pub fn new() -> Self {
-        let server = SERVER.get_or_init(Postgres::start);
-        let database = format!("house_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        server.psql(&format!("create database {database}"));
-        let settings = format!(
-            "host={} port={} user=postgres dbname={database}",
-            server.socket_folder().display(),
-            server.port()
-        );
-        let mut client = Client::connect(&settings, NoTls).unwrap();
-        client.batch_execute("set timezone = 'UTC'").unwrap();
-        let live = Live { client: Rc::new(RefCell::new(client)), sent: Rc::default(), steps: Rc::default() };
+        let (live, database) = database();
         let mut shared = Shared::default();
         shared.project.name = "shop".into();
         shared.target.kind = "postgres".into();

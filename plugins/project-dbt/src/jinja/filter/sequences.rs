@@ -21,7 +21,8 @@ use super::by_path;
 
 /// `map`, `select`, `reject`, `selectattr`, `rejectattr`.
 pub(super) fn each(cx: &Interp<'_>, name: &str, value: &Value, args: &mut Args) -> Outcome<Value> {
-    let values = value::items(value)?;
+    // As in Jinja: what is falsy, `None` among it, has nothing to go through.
+    let values = if value::truthy(value) { value::items(value)? } else { Vec::new() };
     cx.steps_of(values.len())?;
     if name == "map" {
         if let Some(path) = args.named("attribute") {
