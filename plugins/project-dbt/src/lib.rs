@@ -41,7 +41,7 @@ impl Project for DbtProject {
     }
 }
 
-/// The task: entries `model`, `seed` and `test`.
+/// The task: entries `model`, `seed`, `snapshot`, `test`, `unit_test`, `operation`, `source`, `analysis`.
 #[derive(Debug)]
 pub struct DbtTask;
 

@@ -2,7 +2,7 @@
 //!
 //! `DBT_PROJECT=/path cargo test -p cofferdam-project-dbt --test public -- --ignored --nocapture`
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "run by hand, to be read")]
 
 #[allow(dead_code, unreachable_pub, reason = "one test uses this part, another that")]
 mod house;
