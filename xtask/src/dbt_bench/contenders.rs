@@ -19,8 +19,10 @@ use crate::{
 /// Who runs a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Contender {
-    /// Cofferdam.
+    /// Cofferdam, its scheduler and executors up.
     Ours,
+    /// Cofferdam with nothing running: the command starts all and ends it.
+    Alone,
     /// dbt 2.x, in Rust.
     Second,
     /// dbt-core, in Python.
@@ -32,6 +34,7 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ours => "Cofferdam",
+            Self::Alone => "Cofferdam, nothing up",
             Self::Second => Peer::Second.name(),
             Self::Core => Peer::Core.name(),
         }
@@ -40,20 +43,27 @@ impl Contender {
 
 /// A contender with a copy of the project.
 pub(crate) enum Runs {
-    /// Cofferdam, up.
-    Ours(Ours, PathBuf),
+    /// Cofferdam and where its output goes; up or not.
+    Ours(Ours, PathBuf, bool),
     /// A peer, its project and where it keeps what it makes.
     Peer(Peer, PathBuf, PathBuf),
 }
 
 impl Runs {
     /// Cofferdam on a copy of the project.
-    pub(crate) fn ours(place: &Path, guests: &Path, build: &'static str, target: &Target) -> Result<Self> {
-        let to = place.join("ours");
-        Ok(Self::Ours(
-            Ours::start(&place.join("project"), &to, guests, build, target)?,
-            place.join("ours.log"),
-        ))
+    pub(crate) fn ours(
+        place: &Path,
+        guests: &Path,
+        build: &'static str,
+        target: &Target,
+        up: bool,
+    ) -> Result<Self> {
+        let name = if up { "ours" } else { "alone" };
+        let mut ours = Ours::place(&place.join("project"), &place.join(name), guests, build, target)?;
+        if up {
+            ours.up(target.threads)?;
+        }
+        Ok(Self::Ours(ours, place.join(format!("{name}.log")), up))
     }
 
     /// A peer on the project itself.
@@ -70,7 +80,8 @@ impl Runs {
     /// Who it is.
     pub(crate) fn contender(&self) -> Contender {
         match self {
-            Self::Ours(..) => Contender::Ours,
+            Self::Ours(_, _, true) => Contender::Ours,
+            Self::Ours(_, _, false) => Contender::Alone,
             Self::Peer(Peer::Second, ..) => Contender::Second,
             Self::Peer(Peer::Core, ..) => Contender::Core,
         }
@@ -79,13 +90,13 @@ impl Runs {
     /// Forgets what it kept of the project.
     pub(crate) fn forget(&self) -> Result<()> {
         let kept = match self {
-            Self::Ours(ours, _) => ours.target(),
+            Self::Ours(ours, ..) => ours.target(),
             Self::Peer(_, _, state) => state.join("target"),
         };
         if kept.exists() {
             fs::remove_dir_all(&kept)?;
         }
-        if let Self::Ours(ours, _) = self {
+        if let Self::Ours(ours, ..) = self {
             ours.forget()?;
         }
         Ok(())
@@ -102,13 +113,13 @@ impl Runs {
         let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
         let standing = || -> Vec<Process> {
             match self {
-                Self::Ours(ours, _) => ours.processes(),
+                Self::Ours(ours, ..) => ours.processes(),
                 Self::Peer(..) => Vec::new(),
             }
         };
         measure::cost(&standing, || {
             let good = match self {
-                Self::Ours(ours, log) => ours.dbt(&words, log)?,
+                Self::Ours(ours, log, _) => ours.dbt(&words, log)?,
                 Self::Peer(peer, project, state) => peer.run(project, state, &words, "log.txt")?,
             };
             if !good {

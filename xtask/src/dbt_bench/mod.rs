@@ -176,7 +176,9 @@ impl Here<'_> {
         project.write(&place.join("project"))?;
         let mut contenders = Vec::new();
         if self.with_ours {
-            contenders.push(Runs::ours(&place, self.guests, self.build, self.target)?);
+            for up in [true, false] {
+                contenders.push(Runs::ours(&place, self.guests, self.build, self.target, up)?);
+            }
         }
         for peer in peers {
             contenders.push(Runs::peer(*peer, &place, self.target)?);
@@ -187,7 +189,8 @@ impl Here<'_> {
             for runs in &contenders {
                 let who = runs.contender();
                 // Peers take minutes for large seeds: once is enough to see how many.
-                let slow = project == Project::Seeds && who != Contender::Ours && round > 0;
+                let is_peer = matches!(who, Contender::Second | Contender::Core);
+                let slow = project == Project::Seeds && is_peer && round > 0;
                 if slow || left_out.iter().any(|(out, _)| *out == who) {
                     continue;
                 }
@@ -198,7 +201,7 @@ impl Here<'_> {
                             rounds.entry((figure, who)).or_default().push(cost);
                         });
                     }
-                    Err(error) if who == Contender::Ours => return Err(error),
+                    Err(error) if !is_peer => return Err(error),
                     Err(error) => {
                         println!("    {} is left out here: {error:#}", who.name());
                         left_out.push((who, format!("{}: {error}", who.name())));

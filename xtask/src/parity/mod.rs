@@ -193,7 +193,7 @@ impl Both<'_> {
     fn ours(&self, guests: &Path) -> Result<Outcomes> {
         println!("==> Cofferdam");
         self.fresh()?;
-        let ours = Ours::start(self.project, &self.place.join("ours"), guests, "debug", &self.target())?;
+        let ours = Ours::place(self.project, &self.place.join("ours"), guests, "debug", &self.target())?;
         let mut outcomes = Outcomes::new();
         for (number, step) in self.steps().iter().enumerate() {
             let log = self.place.join(format!("ours-{number}.log"));
