@@ -24,7 +24,10 @@ const FILES: &[(&str, &str)] = &[
         "version: 2\nmodels:\n  - name: stg_items\n    columns:\n      - name: id\n        data_tests: [unique, not_null]\n  \
          - name: totals\n    columns:\n      - name: total\n        data_tests:\n          - accepted_values:\n              values: [8]\n              config: {severity: warn}\n",
     ),
-    ("tests/no_pears.sql", "{{ config(enabled=var('strict', false)) }}\nselect * from {{ ref('stg_items') }} where name = 'pear'\n"),
+    (
+        "tests/no_pears.sql",
+        "{{ config(enabled=var('strict', false)) }}\nselect * from {{ ref('stg_items') }} where name = 'pear'\n",
+    ),
 ];
 
 fn house(profile: &str) -> House {
@@ -37,7 +40,9 @@ fn house(profile: &str) -> House {
 }
 
 fn sqlite() -> House {
-    house("shop:\n  target: dev\n  outputs:\n    dev: {type: sqlite, path: wh.db, schema: main, threads: 2}\n")
+    house(
+        "shop:\n  target: dev\n  outputs:\n    dev: {type: sqlite, path: wh.db, schema: main, threads: 2}\n",
+    )
 }
 
 /// The lines without their times and durations.
@@ -116,7 +121,8 @@ fn a_project_is_built_tested_and_run_again_on_postgresql() {
 #[test]
 fn nodes_are_listed_and_read_without_a_scheduler() {
     let house = sqlite();
-    let listed = house.cofferdam(&["dbt", "ls", "--select", "tag:nightly+", "--resource-type", "model"]).success();
+    let listed =
+        house.cofferdam(&["dbt", "ls", "--select", "tag:nightly+", "--resource-type", "model"]).success();
     assert_eq!(listed.stdout, "shop.totals\n");
     house.cofferdam(&["dbt", "parse"]).success();
     assert!(!house.path().join(".cofferdam/scheduler").exists());

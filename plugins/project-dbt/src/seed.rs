@@ -112,7 +112,11 @@ impl Seed {
         let record = &self.records[row];
         let field = record.get(column).unwrap_or_default();
         let of = &self.columns[column];
-        value(&of.data_type, field).ok_or_else(|| {
+        // How a day or a moment is written, the warehouse knows best where its type was given.
+        let is_moment = matches!(of.data_type, DataType::Date | DataType::Timestamp | DataType::TimestampUtc);
+        let as_given =
+            || (is_moment && self.declared[column].is_some()).then(|| Value::Text(field.trim().to_owned()));
+        value(&of.data_type, field).or_else(as_given).ok_or_else(|| {
             let line =
                 record.position().map_or(0, |position| u32::try_from(position.line()).unwrap_or(u32::MAX));
             error(line, format!("`{field}` in column `{}` is not {}", of.name, describe(&of.data_type)))

@@ -111,10 +111,32 @@ pub(crate) struct TestMetadata {
 
 /// Digest of a node's file.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(from = "WrittenChecksum")]
 pub(crate) struct Checksum {
     pub(crate) name: String,
     pub(crate) checksum: String,
+}
+
+/// Digests of unit tests are bare.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenChecksum {
+    Bare(String),
+    Named {
+        #[serde(default)]
+        name: String,
+        #[serde(default)]
+        checksum: String,
+    },
+}
+
+impl From<WrittenChecksum> for Checksum {
+    fn from(written: WrittenChecksum) -> Self {
+        match written {
+            WrittenChecksum::Bare(checksum) => Self { name: String::new(), checksum },
+            WrittenChecksum::Named { name, checksum } => Self { name, checksum },
+        }
+    }
 }
 
 impl Manifest {

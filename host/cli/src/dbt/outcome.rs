@@ -201,7 +201,10 @@ fn message(kept: &Kept, end: Option<&AttemptResult>, task: &TaskView, status: St
     let of_end = || end.map(|end| end.message.clone()).filter(|message| !message.is_empty());
     let found = match status {
         Status::Error => of_end().or_else(|| kept.message.clone()),
-        _ => kept.message.clone().or_else(of_end),
+        _ => match &kept.message {
+            Some(message) => (!message.is_empty()).then(|| message.clone()),
+            None => of_end(),
+        },
     };
     found.or_else(|| task.code.map(|code| format!("{code}; the words of the attempt lie with the executor")))
 }

@@ -101,12 +101,7 @@ fn numeric_type(dtype: &str, precision: Option<i64>, scale: Option<i64>) -> Stri
 
 /// The warehouse's name of one of dbt's type labels.
 fn translated(label: &str) -> String {
-    match label.to_uppercase().as_str() {
-        "STRING" => "TEXT".to_owned(),
-        "INTEGER" => "INT".to_owned(),
-        "FLOAT" | "TIMESTAMP" | "BOOLEAN" => label.to_uppercase(),
-        _ => label.to_owned(),
-    }
+    if label.eq_ignore_ascii_case("string") { "TEXT".to_owned() } else { label.to_owned() }
 }
 
 impl Python for Column {
