@@ -11,7 +11,7 @@ use super::error::RenderKind;
 use super::problem::{Outcome, failure};
 
 /// How many steps one rendering may take: statements, operators, calls, turns of loops.
-pub(super) const STEPS_MAX: u64 = 20_000_000;
+pub(super) const STEPS_MAX: u64 = 10_000_000;
 /// How deep macros may call one another.
 pub(super) const CALLS_MAX: u32 = 80;
 /// How deep expressions and statements may be evaluated in one another, over all macros.
@@ -30,18 +30,40 @@ const PIECE: usize = 4 << 10;
 #[cfg(target_family = "wasm")]
 const MEMORY_MAX: usize = 208 << 20;
 
+/// How many values inside of others may be looked at where lists are printed, compared and written
+/// as JSON: values that hold the same value twice, many times over, are many.
+const LOOKS_MAX: u64 = 50_000_000;
+
 thread_local! {
     static MADE: Cell<usize> = const { Cell::new(0) };
+    static LOOKS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Begins to count anew; gives what was counted before, to be put back by [`resume`].
-pub(super) fn begin() -> usize {
-    MADE.replace(0)
+pub(super) fn begin() -> (usize, u64) {
+    (MADE.replace(0), LOOKS.replace(0))
 }
 
 /// Goes on counting from here.
-pub(super) fn resume(made: usize) {
+pub(super) fn resume((made, looks): (usize, u64)) {
     MADE.set(made);
+    LOOKS.set(looks);
+}
+
+/// A value inside of another is about to be looked at; false where it may not be. The next step of
+/// the rendering fails then.
+pub(super) fn look() -> bool {
+    let looks = LOOKS.get() + 1;
+    LOOKS.set(looks);
+    looks <= LOOKS_MAX
+}
+
+/// Whether values were looked at too often.
+pub(super) fn looked() -> Outcome<()> {
+    if LOOKS.get() <= LOOKS_MAX {
+        return Ok(());
+    }
+    Err(failure(RenderKind::Limit, "the values hold one another too often to be gone through"))
 }
 
 /// A text of this length is about to be made.
@@ -67,6 +89,14 @@ pub(super) fn list_of(length: usize) -> Outcome<()> {
         ));
     }
     piece(length.saturating_mul(24))
+}
+
+/// A list is about to grow to this length by one value.
+pub(super) fn longer_list(length: usize) -> Outcome<()> {
+    if length > LIST_MAX {
+        return list_of(length);
+    }
+    if length.is_power_of_two() && length > PIECE { memory(length.saturating_mul(48)) } else { Ok(()) }
 }
 
 fn piece(bytes: usize) -> Outcome<()> {

@@ -9,6 +9,7 @@ use std::any::Any;
 use std::cmp::Ordering;
 
 use minijinja::Value;
+use minijinja::value::ObjectRepr;
 
 use super::super::interp::Interp;
 use super::super::problem::{Outcome, fail};
@@ -243,6 +244,10 @@ impl Python for RelationObject {
 
     fn item(&self, key: &Value) -> Option<Value> {
         self.attr(key.as_str()?)
+    }
+
+    fn shape(&self) -> ObjectRepr {
+        ObjectRepr::Map
     }
 
     fn pairs(&self) -> Option<Vec<(Value, Value)>> {

@@ -8,6 +8,7 @@
 use std::any::Any;
 
 use minijinja::Value;
+use minijinja::value::ObjectRepr;
 
 use super::super::interp::Interp;
 use super::super::problem::{Outcome, fail, said};
@@ -52,6 +53,10 @@ impl Python for ResponseObject {
             "rows_affected" => self.0.rows_affected.map_or_else(none, Value::from),
             _ => return None,
         })
+    }
+
+    fn shape(&self) -> ObjectRepr {
+        ObjectRepr::Map
     }
 
     fn pairs(&self) -> Option<Vec<(Value, Value)>> {

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use minijinja::Value;
+use minijinja::value::ObjectRepr;
 
 use super::super::interp::Interp;
 use super::super::problem::{Outcome, fail};
@@ -89,6 +90,10 @@ impl Python for Mapped {
             "data_type" => Some(Value::from(type_of(&self.values))),
             _ => None,
         }
+    }
+
+    fn shape(&self) -> ObjectRepr {
+        ObjectRepr::Seq
     }
 
     fn items(&self) -> Option<Vec<Value>> {
@@ -400,6 +405,10 @@ impl Python for Table {
 
     fn item(&self, key: &Value) -> Option<Value> {
         self.row(at(i128::from(key.as_i64()?), self.rows.len())?)
+    }
+
+    fn shape(&self) -> ObjectRepr {
+        ObjectRepr::Seq
     }
 
     fn items(&self) -> Option<Vec<Value>> {

@@ -195,7 +195,9 @@ pub(in super::super) fn mark(name: &str, value: Value) -> Value {
         "as_number" => "number",
         _ => "native",
     };
-    native(Marked { inner: value, kind })
+    let found = value.downcast_object_ref::<Native>().and_then(|native| native.get::<Marked>());
+    let inner = found.map_or_else(|| value.clone(), |found| found.inner.clone());
+    native(Marked { inner, kind })
 }
 
 /// What native rendering gives for the value of a lone expression.

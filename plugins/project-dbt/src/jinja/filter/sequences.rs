@@ -10,6 +10,7 @@ use std::cmp::Ordering;
 
 use indexmap::{IndexMap, IndexSet};
 use minijinja::Value;
+use minijinja::value::ObjectRepr;
 
 use super::super::interp::Interp;
 use super::super::limits;
@@ -260,6 +261,10 @@ impl Python for Group {
             1 | -1 => Some(self.1.clone()),
             _ => None,
         }
+    }
+
+    fn shape(&self) -> ObjectRepr {
+        ObjectRepr::Seq
     }
 
     fn items(&self) -> Option<Vec<Value>> {

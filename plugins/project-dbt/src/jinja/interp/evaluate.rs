@@ -62,6 +62,7 @@ impl Interp<'_> {
                     if result.is_undefined() || right.is_undefined() {
                         return Ok(Value::UNDEFINED);
                     }
+                    self.copied(&result, &right)?;
                     result = value::binary(*operator, &result, &right)?;
                     before = node;
                 }
@@ -90,6 +91,16 @@ impl Interp<'_> {
             }
             Expr::Const(_) | Expr::Var(_) | Expr::Chain(..) => return self.evaluate(frame, node),
         })
+    }
+
+    /// Steps for values that an operator copies.
+    fn copied(&self, a: &Value, b: &Value) -> Outcome<()> {
+        let size = |value: &Value| match view(value) {
+            View::List(list) => list.len(),
+            View::Str(text) => text.len() / 64,
+            _ => 0,
+        };
+        self.steps_of((size(a) + size(b)) / 8)
     }
 
     /// The first value for which a condition holds or not, or the last one.

@@ -73,6 +73,7 @@ impl<'w> Interp<'w> {
                 "the template takes too many steps; does a loop never end?",
             ));
         }
+        limits::looked()?;
         if before >> 12 != steps >> 12 {
             limits::memory(0)?;
         }

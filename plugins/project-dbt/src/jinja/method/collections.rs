@@ -37,9 +37,7 @@ pub(super) fn list_method(
             let value = args.need(name, "object")?;
             args.end(name)?;
             let len = this.len() + 1;
-            if len.is_multiple_of(1024) {
-                limits::list_of(len)?;
-            }
+            limits::longer_list(len)?;
             this.lock().push(value);
             none()
         }

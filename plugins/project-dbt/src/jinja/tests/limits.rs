@@ -166,3 +166,35 @@ fn the_deepest_template_fits_a_small_stack() {
     assert_eq!(on_a_stack_of(448 << 10, FILES, "{{ down(20) }}|"), "|");
     assert!(on_a_stack_of(448 << 10, &[], "{% for x in [[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]] recursive %}{% if x is iterable %}{{ loop(x) }}{% else %}end{% endif %}{% endfor %}").contains("end"));
 }
+
+#[test]
+fn values_that_lie_deep_in_one_another_are_dropped_printed_and_compared() {
+    const DEEP: [&str; 6] =
+        ["[ns.d]", "(ns.d,)", "{'a': ns.d}", "namespace(a=ns.d)", "[ns.d]|groupby(0)", "[(ns.d, 1)]"];
+    for wrap in DEEP {
+        let template = format!(
+            "{{% set ns = namespace(d=[]) %}}{{% for i in range(50000) %}}{{% set ns.d = {wrap} %}}{{% endfor %}}{{{{ ns.d|string|length > 0 }}}}{{{{ ns.d == [ns.d] }}}}{{{{ ns.d in {{}} }}}}"
+        );
+        let leaked: &'static str = template.leak();
+        assert_eq!(on_a_stack_of(448 << 10, &[], leaked), "TrueFalseFalse", "{wrap}");
+    }
+    for doubles in [
+        "[ns.d, ns.d]|string",
+        "(ns.d, ns.d)|string",
+        "{'a': ns.d, 'b': ns.d}|tojson",
+        "([ns.d]|groupby(0))|string",
+        "ns.d == ns.e",
+        "[ns.d, ns.e]|sort",
+        "set([ns.t])",
+    ] {
+        let template = format!(
+            "{{% set ns = namespace(d=[1], e=[1], t=(1,)) %}}{{% for i in range(55) %}}{{% set ns.d = [ns.d, ns.d] %}}{{% set ns.e = [ns.e, ns.e] %}}{{% set ns.t = (ns.t, ns.t) %}}{{% endfor %}}{{{{ ({doubles})|string|length > 0 }}}}{{{{ 1 + 1 }}}}"
+        );
+        let found = told(&template);
+        assert!(found == "True2" || found.starts_with("! models/orders.sql:1: "), "{doubles}: {found}");
+    }
+    let loops = "{% set ns = namespace(d=[]) %}{% for i in range(50000) %}{% for j in [ns.d] %}{% set ns.d = loop %}{% endfor %}{% endfor %}|";
+    assert_eq!(on_a_stack_of(448 << 10, &[], loops), "|");
+    let holds_itself = "{% set d = {} %}{% for i in range(20000) %}{% do d.update({i: {'x': d}}) %}{% endfor %}{{ d|string|length > 0 }}";
+    assert_eq!(told(holds_itself), "True");
+}

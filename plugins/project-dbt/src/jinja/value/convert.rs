@@ -8,6 +8,7 @@
 use minijinja::Value;
 use serde_json::{Map, Number, Value as Json};
 
+use super::super::limits;
 use super::{Dict, View, int, list, none, pairs, text, type_name, view};
 
 /// How deep values are followed.
@@ -58,7 +59,7 @@ pub(in super::super) fn to_strict_json(value: &Value) -> Result<Json, String> {
 }
 
 fn convert(value: &Value, depth: usize, lenient: bool) -> Result<Json, String> {
-    if depth > DEPTH_MAX {
+    if depth > DEPTH_MAX || !limits::look() {
         return Err("the value holds itself, or goes too deep".to_owned());
     }
     let each = |values: Vec<Value>| {

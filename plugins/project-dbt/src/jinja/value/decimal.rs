@@ -140,10 +140,6 @@ impl Python for Decimal {
         "Decimal"
     }
 
-    fn items(&self) -> Option<Vec<Value>> {
-        None
-    }
-
     fn truthy(&self) -> bool {
         self.digits != 0
     }

@@ -1,9 +1,9 @@
-//! Lists and dicts that can be changed, and are shared by whoever holds them.
+//! Lists and dicts that can be changed, and are shared by whoever holds them; tuples.
 //!
 //! In: values. Out: objects that the template library prints and compares as Python does.
 //! Never: stays locked while a value in it is looked at.
 //! Fails: not at all.
-//! Source: Python's `list` and `dict`.
+//! Source: Python's `list`, `dict` and `tuple`.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 
+use super::drop::{Left, drop_later, holds_values};
 use super::text::write_container;
 
 /// A list.
@@ -131,5 +132,69 @@ impl Object for Dict {
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_container(f, "{", "}", self.pairs().into_iter().map(|(key, value)| (Some(key), value)))
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        let values = std::mem::take(self.0.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if holds_values(values.iter()) {
+            drop_later(Left::Values(values));
+        }
+    }
+}
+
+impl Drop for Dict {
+    fn drop(&mut self) {
+        let pairs = std::mem::take(self.0.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if holds_values(pairs.iter().flat_map(|(key, value)| [key, value])) {
+            drop_later(Left::Values(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect()));
+        }
+    }
+}
+
+/// A tuple.
+#[derive(Debug, Default)]
+pub(in super::super) struct Tuple(Vec<Value>);
+
+impl Tuple {
+    /// Of these values.
+    pub(in super::super) fn new(values: Vec<Value>) -> Self {
+        Self(values)
+    }
+}
+
+impl std::ops::Deref for Tuple {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.0
+    }
+}
+
+impl Object for Tuple {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.get(key.as_usize()?).cloned()
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(self.0.len())
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&super::text::tuple_text(&self.0))
+    }
+}
+
+impl Drop for Tuple {
+    fn drop(&mut self) {
+        let values = std::mem::take(&mut self.0);
+        if holds_values(values.iter()) {
+            drop_later(Left::Values(values));
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 mod convert;
 mod decimal;
+mod drop;
 mod list;
 mod native;
 mod ops;
@@ -16,19 +17,24 @@ mod text;
 use std::cmp::Ordering;
 
 use minijinja::Value;
-use minijinja::value::{DynObject, ObjectRepr, Tuple, ValueKind};
+use minijinja::value::{DynObject, ObjectRepr, ValueKind};
 
 pub(super) use convert::to_strict_json;
 pub use convert::{dict_of, from_json, list_of, to_json};
 pub(super) use decimal::Decimal;
 pub(super) use list::at;
-pub(super) use list::{Dict, List};
+pub(super) use list::{Dict, List, Tuple};
 pub(super) use native::{Args, Native, Python, native};
 pub(super) use ops::{as_float, binary, compare, concatenate, contains, equal, item, negative, slice};
 pub(super) use set::Set;
 pub(super) use text::{float_text, repr, text};
 
 use super::problem::{Outcome, fail};
+
+/// How deep tuples may lie in one another in a key.
+const KEY_DEPTH_MAX: usize = 32;
+/// How many values a key may be made of.
+const KEY_PARTS_MAX: usize = 10_000;
 
 /// A value by its kind.
 pub(super) enum View<'v> {
@@ -48,6 +54,23 @@ pub(super) enum View<'v> {
 
 /// Looks at a value.
 pub(super) fn view(value: &Value) -> View<'_> {
+    if let Some(text) = value.as_str() {
+        return View::Str(text);
+    }
+    if let Some(object) = value.as_object() {
+        // Asking a value for its kind would ask the object for all its parts.
+        return if let Some(native) = object.downcast_ref::<Native>() {
+            View::Native(native)
+        } else if let Some(list) = object.downcast_ref::<List>() {
+            View::List(list)
+        } else if let Some(dict) = object.downcast_ref::<Dict>() {
+            View::Dict(dict)
+        } else if let Some(tuple) = object.downcast_ref::<Tuple>() {
+            View::Tuple(tuple)
+        } else {
+            View::Foreign(object)
+        };
+    }
     match value.kind() {
         ValueKind::Undefined => View::Undefined,
         ValueKind::None => View::None,
@@ -56,22 +79,7 @@ pub(super) fn view(value: &Value) -> View<'_> {
             View::Int(i128::try_from(value.clone()).unwrap_or(i128::MAX))
         }
         ValueKind::Number => View::Float(f64::try_from(value.clone()).unwrap_or(f64::NAN)),
-        ValueKind::String => View::Str(value.as_str().unwrap_or_default()),
-        _ => {
-            if let Some(list) = value.downcast_object_ref::<List>() {
-                View::List(list)
-            } else if let Some(dict) = value.downcast_object_ref::<Dict>() {
-                View::Dict(dict)
-            } else if let Some(native) = value.downcast_object_ref::<Native>() {
-                View::Native(native)
-            } else if let Some(tuple) = value.downcast_object_ref::<Tuple>() {
-                View::Tuple(tuple)
-            } else if let Some(object) = value.as_object() {
-                View::Foreign(object)
-            } else {
-                View::Bytes
-            }
-        }
+        _ => View::Bytes,
     }
 }
 
@@ -92,7 +100,7 @@ pub(super) fn none() -> Value {
 
 /// A tuple.
 pub(super) fn tuple(values: Vec<Value>) -> Value {
-    Value::from(Tuple::from(values))
+    Value::from_object(Tuple::new(values))
 }
 
 /// A list.
@@ -184,11 +192,20 @@ pub(super) fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
     }
 }
 
-/// Whether it can be a key.
+/// Whether it can be a key. Tuples that lie too deep in one another cannot.
 pub(super) fn hashable(value: &Value) -> bool {
+    hashable_at(value, 0, &mut 0)
+}
+
+fn hashable_at(value: &Value, depth: usize, parts: &mut usize) -> bool {
+    *parts += 1;
     match view(value) {
         View::List(_) | View::Dict(_) => false,
-        View::Tuple(tuple) => tuple.iter().all(hashable),
+        View::Tuple(tuple) => {
+            depth < KEY_DEPTH_MAX
+                && *parts < KEY_PARTS_MAX
+                && tuple.iter().all(|value| hashable_at(value, depth + 1, parts))
+        }
         View::Native(native) => native.0.type_name() != "set",
         _ => true,
     }

@@ -16,6 +16,7 @@ use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr};
 use super::super::interp::Interp;
 use super::super::problem::{Outcome, fail};
 use super::super::syntax::Operator;
+use super::drop::{Left, drop_later};
 
 /// An object as Python would have it.
 pub(in super::super) trait Python: Any + fmt::Debug + Send + Sync {
@@ -60,6 +61,11 @@ pub(in super::super) trait Python: Any + fmt::Debug + Send + Sync {
     /// The names of its methods, so that they can be handed around.
     fn methods(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// What it is to the template library: a map, a sequence, or neither.
+    fn shape(&self) -> ObjectRepr {
+        ObjectRepr::Plain
     }
 
     /// Its parts, if it can be gone through.
@@ -135,6 +141,34 @@ pub(in super::super) trait Python: Any + fmt::Debug + Send + Sync {
 /// Carries a [`Python`] object.
 pub(in super::super) struct Native(pub(in super::super) Arc<dyn Python>);
 
+/// What is left of an object that is dropped.
+#[derive(Debug)]
+struct Nothing;
+
+impl Python for Nothing {
+    fn type_name(&self) -> &'static str {
+        "nothing"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+thread_local! {
+    static NOTHING: Arc<dyn Python> = Arc::new(Nothing);
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.0) == 1
+            && let Ok(nothing) = NOTHING.try_with(Arc::clone)
+        {
+            drop_later(Left::Object(std::mem::replace(&mut self.0, nothing)));
+        }
+    }
+}
+
 impl fmt::Debug for Native {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.type_name())
@@ -155,13 +189,7 @@ impl Native {
 
 impl Object for Native {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
-        if self.0.pairs().is_some() {
-            ObjectRepr::Map
-        } else if self.0.items().is_some() {
-            ObjectRepr::Seq
-        } else {
-            ObjectRepr::Plain
-        }
+        self.0.shape()
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {

@@ -15,6 +15,9 @@ use super::super::syntax::Operator;
 use super::list::at;
 use super::{Decimal, View, int, items, list, text, tuple, type_name, view};
 
+/// How deep values are compared.
+const DEPTH_MAX: usize = 60;
+
 /// `a op b`.
 pub(in super::super) fn binary(operator: Operator, a: &Value, b: &Value) -> Outcome<Value> {
     let (left, right) = (view(a), view(b));
@@ -186,7 +189,7 @@ pub(in super::super) fn equal(a: &Value, b: &Value) -> bool {
 }
 
 fn equal_to(a: &Value, b: &Value, depth: usize) -> bool {
-    if depth > 100 {
+    if depth > DEPTH_MAX || (depth > 0 && !limits::look()) {
         return false;
     }
     let each = |a: &[Value], b: &[Value]| {
@@ -227,13 +230,20 @@ fn equal_to(a: &Value, b: &Value, depth: usize) -> bool {
 
 /// How `a` stands to `b`.
 pub(in super::super) fn compare(a: &Value, b: &Value, sign: &str) -> Outcome<Ordering> {
+    compare_at(a, b, sign, 0)
+}
+
+fn compare_at(a: &Value, b: &Value, sign: &str, depth: usize) -> Outcome<Ordering> {
+    if depth > DEPTH_MAX || !limits::look() {
+        return fail("the values lie too deep in one another to be compared");
+    }
     let impossible = || {
         fail(format!("'{sign}' not supported between instances of '{}' and '{}'", type_name(a), type_name(b)))
     };
     let each = |first: &[Value], second: &[Value]| {
         for (a, b) in first.iter().zip(second) {
             if !equal(a, b) {
-                return compare(a, b, sign);
+                return compare_at(a, b, sign, depth + 1);
             }
         }
         Ok(first.len().cmp(&second.len()))

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexSet;
 use minijinja::Value;
+use minijinja::value::ObjectRepr;
 
 use super::super::interp::Interp;
 use super::super::problem::{Outcome, fail};
@@ -58,6 +59,10 @@ fn combine(name: &str, mine: IndexSet<Value>, theirs: &IndexSet<Value>) -> Index
 impl Python for Set {
     fn type_name(&self) -> &'static str {
         "set"
+    }
+
+    fn shape(&self) -> ObjectRepr {
+        ObjectRepr::Seq
     }
 
     fn items(&self) -> Option<Vec<Value>> {

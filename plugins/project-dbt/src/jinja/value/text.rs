@@ -10,6 +10,7 @@ use std::fmt::{self, Write as _};
 
 use minijinja::Value;
 
+use super::super::limits;
 use super::{View, view};
 
 /// How deep lists are printed in one another.
@@ -48,18 +49,25 @@ fn write_repr(out: &mut String, value: &Value) -> fmt::Result {
             Ok(())
         }
         View::Native(native) => out.write_str(&native.0.repr()),
-        View::Tuple(tuple) if tuple.len() == 1 => {
-            out.write_str("(")?;
-            write_repr(out, &tuple[0])?;
-            out.write_str(",)")
-        }
-        View::Tuple(tuple) => write_parts(out, "(", ")", tuple.iter().cloned().map(|value| (None, value))),
+        View::Tuple(tuple) => write_tuple(out, tuple),
         View::List(list) => write_parts(out, "[", "]", list.to_vec().into_iter().map(|value| (None, value))),
         View::Dict(dict) => {
             write_parts(out, "{", "}", dict.pairs().into_iter().map(|(key, value)| (Some(key), value)))
         }
         _ => write!(out, "{value:?}"),
     }
+}
+
+fn write_tuple(out: &mut String, values: &[Value]) -> fmt::Result {
+    let close = if values.len() == 1 { ",)" } else { ")" };
+    write_parts(out, "(", close, values.iter().cloned().map(|value| (None, value)))
+}
+
+/// A tuple as Python prints it.
+pub(super) fn tuple_text(values: &[Value]) -> String {
+    let mut out = String::new();
+    let _ = write_tuple(&mut out, values);
+    out
 }
 
 /// Writes a list or dict as Python prints it.
@@ -87,7 +95,7 @@ pub(super) fn write_parts(
     DEPTH.set(depth + 1);
     out.push_str(open);
     for (index, (key, value)) in parts.enumerate() {
-        if out.len() > PRINTED_MAX {
+        if out.len() > PRINTED_MAX || !limits::look() {
             out.push_str(", ...");
             break;
         }
