@@ -41,7 +41,7 @@ impl Build<'_> {
             let document = self.document(at, 0);
             let asks = self.asks(item);
             let start = bytes.len();
-            if let Err(why) = serde_json::to_writer(&mut bytes, &document) {
+            if let Err(why) = write(&mut bytes, item, &document) {
                 problems.push((item.path.clone(), why.to_string()));
             }
             let range = (start, bytes.len() - start);
@@ -89,12 +89,15 @@ impl Build<'_> {
         let tested = match item.kind {
             Kind::UnitTest => {
                 let model = item.depends.first().and_then(|id| self.places.get(id));
-                model.map(|model| Box::new(self.document(*model, depth)))
+                model.map(|model| {
+                    let node = Node(self.items[*model].node.clone());
+                    Box::new(Document { node, ..self.document(*model, depth) })
+                })
             }
             _ => None,
         };
+        // The node itself is written beside it: see `write`.
         Document {
-            node: Node(item.node.clone()),
             file: item.path.clone(),
             line: item.line.max(1),
             refs,
@@ -276,6 +279,15 @@ fn has_word(text: &str, word: &str) -> bool {
         let part = |c: char| c.is_alphanumeric() || c == '_';
         !text[..at].ends_with(part) && !text[at + word.len()..].starts_with(part)
     })
+}
+
+/// Writes a document with the item's own node in it, which is not copied for that.
+fn write(bytes: &mut Vec<u8>, item: &Item, document: &Document) -> serde_json::Result<()> {
+    bytes.extend_from_slice(br#"{"node":"#);
+    serde_json::to_writer(&mut *bytes, &item.node)?;
+    let rest = serde_json::to_vec(document)?;
+    bytes.extend_from_slice(rest.strip_prefix(br#"{"node":{}"#).unwrap_or(&rest));
+    Ok(())
 }
 
 /// The entry of the task plugin.

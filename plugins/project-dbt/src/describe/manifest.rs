@@ -65,13 +65,33 @@ impl Build<'_> {
                 members.entry(name.to_owned()).or_default();
             }
         }
-        let manifest = json!({
-            "metadata": self.metadata(), "nodes": nodes, "sources": sources, "macros": macros,
-            "docs": docs, "exposures": exposures, "metrics": {}, "groups": self.groups,
-            "selectors": self.selectors(), "disabled": disabled, "parent_map": parents,
-            "child_map": children, "group_map": members, "saved_queries": {}, "semantic_models": {},
-            "unit_tests": unit_tests, "functions": {},
-        });
+        let (children, selectors) = (json!(children), self.selectors());
+        let groups = std::mem::take(&mut self.groups);
+        // Moved, not copied: a large project's nodes are most of what is in memory here.
+        let parts = [
+            ("metadata", self.metadata()),
+            ("nodes", Json::Object(nodes)),
+            ("sources", Json::Object(sources)),
+            ("macros", Json::Object(macros)),
+            ("docs", Json::Object(docs)),
+            ("exposures", Json::Object(exposures)),
+            ("metrics", json!({})),
+            ("groups", Json::Object(groups.into_iter().collect())),
+            ("selectors", selectors),
+            (
+                "disabled",
+                Json::Object(disabled.into_iter().map(|(id, nodes)| (id, Json::Array(nodes))).collect()),
+            ),
+            ("parent_map", json!(parents)),
+            ("child_map", children),
+            ("group_map", json!(members)),
+            ("saved_queries", json!({})),
+            ("semantic_models", json!({})),
+            ("unit_tests", Json::Object(unit_tests)),
+            ("functions", json!({})),
+        ];
+        let manifest: Map<String, Json> =
+            parts.into_iter().map(|(key, part)| (key.to_owned(), part)).collect();
         serde_json::to_vec(&manifest).unwrap_or_default()
     }
 
