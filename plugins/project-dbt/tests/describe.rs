@@ -48,6 +48,7 @@ fn graph(files: &[(&str, &str)]) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one list of files and one of problems")]
 fn every_problem_is_reported_at_once_with_its_place() {
     let files = [
         ("models/a.sql", "\n\nselect 1\nfrom {{ ref('stg_order') }}"),

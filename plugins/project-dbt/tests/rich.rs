@@ -104,6 +104,7 @@ docs doc.rich.orders - <-
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one snapshot after the other")]
 fn a_node_holds_what_every_place_says_of_it() {
     let manifest = manifest();
     let shown = |id: &str, keys: &[&str]| {
