@@ -14,7 +14,7 @@ use crate::codes;
 use crate::problem::did_you_mean;
 
 /// Arguments with a meaning of their own; every other one is a variable of the project.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "args",
     "command",
     "empty",
@@ -22,6 +22,7 @@ const OWN: [&str; 12] = [
     "event_time_start",
     "full_refresh",
     "inline",
+    "invocation",
     "limit",
     "macro",
     "selected",
@@ -53,6 +54,8 @@ pub(super) struct Ask {
     pub(super) vars: Map<String, Json>,
     pub(super) limit: Option<i64>,
     pub(super) inline: Option<String>,
+    /// The id of the command that made the run, where it is another than the run's.
+    pub(super) invocation: Option<String>,
     pub(super) empty: bool,
     pub(super) store_failures: bool,
     /// The macro of `run-operation`, and its arguments.
@@ -91,6 +94,7 @@ impl Ask {
             vars: vars(invocation, declared)?,
             limit: invocation.argument("limit")?,
             inline: invocation.argument("inline")?,
+            invocation: invocation.argument("invocation")?,
             empty: invocation.argument("empty")?.unwrap_or(false),
             store_failures: invocation.argument("store_failures")?.unwrap_or(false),
             macro_name: invocation.argument("macro")?,

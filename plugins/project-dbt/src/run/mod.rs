@@ -88,7 +88,7 @@ impl Run<'_> {
             engine: &engine,
             warehouse: &warehouse,
             ask: self.ask,
-            run: &self.invocation.run,
+            run: self.ask.invocation.as_deref().unwrap_or(&self.invocation.run),
             started_at: &self.invocation.started_at,
             quoting,
         };
