@@ -99,6 +99,11 @@ impl Item {
         self.kind == Kind::Model && self.setting_text("materialized") == Some("ephemeral")
     }
 
+    /// Whether it is a model built as a view, which is what models are unless they say otherwise.
+    pub(crate) fn is_view(&self) -> bool {
+        self.kind == Kind::Model && matches!(self.setting_text("materialized"), None | Some("view"))
+    }
+
     /// Whether it keeps the rows a test finds.
     pub(crate) fn stores_failures(&self) -> bool {
         self.kind == Kind::Test && self.setting("store_failures") == Some(&Json::Bool(true))
