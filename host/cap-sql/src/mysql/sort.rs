@@ -93,10 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn rights_are_handed_out_by_an_admin_alone() {
+    fn rights_are_not_handed_out_by_a_session_that_reads() {
+        // Whether one that writes may is decided before: it takes a word in the grant.
         let text = "GRANT SELECT ON shop.t TO reader";
         assert_eq!(sort(text, Access::Admin).ok(), Some(Sort::Shapes));
-        assert!(sort(text, Access::Write).is_err() && sort(text, Access::Read).is_err());
+        assert_eq!(sort(text, Access::Write).ok(), Some(Sort::Shapes));
+        assert!(sort(text, Access::Read).is_err());
     }
 
     #[test]
@@ -117,7 +119,6 @@ mod tests {
             "CALL p()",
             "DO SLEEP(1)",
             "PREPARE s FROM 'select 1'",
-            "GRANT ALL ON *.* TO x",
             "USE mysql",
             "KILL 1",
             "HANDLER t OPEN",

@@ -137,7 +137,8 @@ fn common_table_expressions_read_and_feed_what_changes() {
     run(&mut session, "INSERT INTO fed WITH x AS (SELECT 3 AS a) SELECT a FROM x");
     assert_eq!(one(&mut session, "WITH x AS (SELECT a FROM fed) SELECT SUM(a) FROM x"), "6");
     assert_eq!(refused(&mut session, "WITH x AS (SELECT 1) SELECT * FROM x").code, Code(309));
-    assert_eq!(refused(&mut session, "GRANT SELECT ON shop.fed TO reader").code, Code(304));
+    // The role of the session has no rights to hand out.
+    assert_eq!(refused(&mut session, "GRANT SELECT ON shop.fed TO reader").code, Code(303));
 }
 
 #[test]
