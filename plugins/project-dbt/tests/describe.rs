@@ -293,7 +293,7 @@ model model.shop.asks: write reads ["history.*", "main.*", "main_dbt_test__audit
 analysis model.shop.e: read reads ["raw.orders_v2"] writes []
 model model.shop.g: admin reads ["main_marts.*"] writes ["main_marts.*"]
 operation operation.shop.shop-on-run-start-0: admin reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*", "raw.orders_v2"] writes ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"]
-snapshot snapshot.shop.h: write reads ["history.*", "main_marts.a"] writes ["history.*"]
+snapshot snapshot.shop.h: write reads ["history.*", "main_marts.a", "raw.orders_v2"] writes ["history.*"]
 freshness source.shop.erp.orders: read reads ["raw.orders_v2"] writes []
 test test.shop.source_not_null_erp_orders_id.414ab95f2b: write reads ["main_dbt_test__audit.*", "raw.orders_v2"] writes ["main_dbt_test__audit.*"]
 "#);

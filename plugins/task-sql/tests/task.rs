@@ -103,7 +103,7 @@ fn a_statement_that_reads_opens_for_reading_and_counts_its_rows() {
 fn parameters_the_schema_does_not_allow_are_named() {
     insta::assert_snapshot!(
         refused(&host(), &settings(), &json!({ "status": "new", "most": 101 })),
-        @"CD0952: parameter `most`: must be <=100, but got 101 (sql/clean.json#/properties/most); parameter `status`: value must be one of 'done', 'lost' (sql/clean.json#/properties/status)"
+        @"CD0952: parameter `status`: value must be one of 'done', 'lost' (sql/clean.json#/properties/status); parameter `most`: must be <=100, but got 101 (sql/clean.json#/properties/most)"
     );
     insta::assert_snapshot!(
         refused(&host(), &json!({ "statement": "sql/clean.sql", "schema": "sql/clean.json" }), &json!({ "x": 1 })),

@@ -67,10 +67,15 @@ pub fn adapter(imports: &str, execute: &str, on_drop: &str) -> Vec<u8> {
         ("render-type", 4),
         ("query", 5),
         ("execute-once", 7),
+        ("begin", 1),
+        ("commit", 1),
+        ("commit-once", 3),
+        ("rollback", 1),
         ("ensure-schema", 3),
         ("list-relations", 3),
         ("find", 9),
         ("describe", 9),
+        ("column-types", 9),
         ("create-table-as", 11),
         ("create-table", 11),
         ("create-view", 11),
@@ -78,6 +83,7 @@ pub fn adapter(imports: &str, execute: &str, on_drop: &str) -> Vec<u8> {
         ("rename", 11),
         ("drop-relation", 9),
         ("load", 11),
+        ("load-into", 11),
     ] {
         rest += &format!(
             r#"(func (export "{warehouse}#[method]connection.{name}") (param {}) (result i32) unreachable)"#,
