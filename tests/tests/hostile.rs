@@ -53,8 +53,8 @@ const CLAIMS: &[(&str, Claim)] = &[
     ("keep", Told("kept")),
     ("keep-a-path", Told("CD0322")),
     ("keep-too-large", Told("limit")),
-    ("keep-too-many", Told("kept 16, then CD0321")),
-    ("keep-too-much", Told("kept 8, then CD0323")),
+    ("keep-too-many", Told("kept 16, then limit CD0321")),
+    ("keep-too-much", Told("kept 8, then limit CD0323")),
 ];
 
 /// Every way of `hostile-adapter`: the statement that asks for it, and what must come of it.
