@@ -10,9 +10,7 @@
 pub mod arguments;
 pub mod builtin;
 pub mod calendar;
-pub mod check_sql;
 pub mod codes;
-pub mod config;
 mod describe;
 pub mod document;
 pub mod jinja;
@@ -21,9 +19,7 @@ pub mod problem;
 mod project;
 pub mod python;
 mod run;
-pub mod schema_file;
 pub mod seed;
-pub mod settings;
 pub mod yaml;
 
 use cofferdam_sdk::{

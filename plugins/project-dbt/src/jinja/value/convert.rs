@@ -5,14 +5,17 @@
 //! Fails: where a value is no JSON.
 //! Source: Python's `json`.
 
+use std::cell::Cell;
+
 use minijinja::Value;
 use serde_json::{Map, Number, Value as Json};
 
-use super::super::limits;
 use super::{Dict, View, int, list, none, pairs, text, type_name, view};
 
 /// How deep values are followed.
 const DEPTH_MAX: usize = 100;
+/// How many values one document may hold.
+const VALUES_MAX: usize = 1_000_000;
 
 /// A value out of JSON, as templates see it: lists and dicts can be changed.
 #[must_use]
@@ -50,22 +53,23 @@ pub fn dict_of(entries: Vec<(String, Value)>) -> Value {
 /// # Errors
 /// With a sentence, where a value cannot be JSON (a macro, say).
 pub fn to_json(value: &Value) -> Result<Json, String> {
-    convert(value, 0, true)
+    convert(value, 0, true, &Cell::new(0))
 }
 
 /// JSON as `tojson` writes it: objects that are not lists or dicts are refused.
 pub(in super::super) fn to_strict_json(value: &Value) -> Result<Json, String> {
-    convert(value, 0, false)
+    convert(value, 0, false, &Cell::new(0))
 }
 
-fn convert(value: &Value, depth: usize, lenient: bool) -> Result<Json, String> {
-    if depth > DEPTH_MAX || !limits::look() {
-        return Err("the value holds itself, or goes too deep".to_owned());
+fn convert(value: &Value, depth: usize, lenient: bool, seen: &Cell<usize>) -> Result<Json, String> {
+    seen.set(seen.get() + 1);
+    if depth > DEPTH_MAX || seen.get() > VALUES_MAX {
+        return Err("the value holds itself, goes too deep, or holds too many values".to_owned());
     }
     let each = |values: Vec<Value>| {
         values
             .iter()
-            .map(|value| convert(value, depth + 1, lenient))
+            .map(|value| convert(value, depth + 1, lenient, seen))
             .collect::<Result<_, _>>()
             .map(Json::Array)
     };
@@ -83,7 +87,7 @@ fn convert(value: &Value, depth: usize, lenient: bool) -> Result<Json, String> {
         View::Str(text) => Json::String(text.to_owned()),
         View::List(list) => each(list.to_vec())?,
         View::Tuple(tuple) => each(tuple.to_vec())?,
-        View::Dict(dict) => object(dict.pairs(), depth, lenient)?,
+        View::Dict(dict) => object(dict.pairs(), depth, lenient, seen)?,
         View::Native(native) => match native.0.type_name() {
             "Decimal" | "datetime" | "date" | "time" | "timedelta" => Json::String(native.0.text()),
             kind if kind.ends_with("Relation") && lenient => Json::String(native.0.text()),
@@ -91,13 +95,13 @@ fn convert(value: &Value, depth: usize, lenient: bool) -> Result<Json, String> {
                 return Err(format!("Object of type {kind} is not JSON serializable"));
             }
             kind => match native.0.json() {
-                Some(inner) => convert(&inner, depth + 1, lenient)?,
+                Some(inner) => convert(&inner, depth + 1, lenient, seen)?,
                 None if lenient => Json::String(native.0.text()),
                 None => return Err(format!("Object of type {kind} is not JSON serializable")),
             },
         },
         View::Foreign(foreign) => match (pairs(value), foreign.try_iter()) {
-            (Some(pairs), _) => object(pairs, depth, lenient)?,
+            (Some(pairs), _) => object(pairs, depth, lenient, seen)?,
             (None, Some(values)) => each(values.collect())?,
             (None, None) if lenient => Json::String(text(value)),
             _ => return Err(format!("Object of type {} is not JSON serializable", type_name(value))),
@@ -106,7 +110,12 @@ fn convert(value: &Value, depth: usize, lenient: bool) -> Result<Json, String> {
     })
 }
 
-fn object(pairs: Vec<(Value, Value)>, depth: usize, lenient: bool) -> Result<Json, String> {
+fn object(
+    pairs: Vec<(Value, Value)>,
+    depth: usize,
+    lenient: bool,
+    seen: &Cell<usize>,
+) -> Result<Json, String> {
     let mut map = Map::new();
     for (key, value) in pairs {
         let name = match view(&key) {
@@ -114,7 +123,7 @@ fn object(pairs: Vec<(Value, Value)>, depth: usize, lenient: bool) -> Result<Jso
             View::Bool(value) => value.to_string(),
             _ => text(&key),
         };
-        map.insert(name, convert(&value, depth + 1, lenient)?);
+        map.insert(name, convert(&value, depth + 1, lenient, seen)?);
     }
     Ok(Json::Object(map))
 }
