@@ -21,11 +21,18 @@ use sha2::Sha256;
 
 use crate::error::ExecutorError;
 
+/// Gives the lock back at once: a child that is just being started may hold the file a moment longer.
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
 /// A data folder, locked for as long as this value lives.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataFolder {
@@ -46,7 +53,7 @@ impl DataFolder {
             .map_err(|e| bad(e.to_string()))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| bad("another executor uses it".into()))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// Where it is.

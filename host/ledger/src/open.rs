@@ -51,6 +51,13 @@ impl AppendLog {
 
 struct FileSink(File);
 
+/// Gives the lock back at once: a child that is just being started may hold the file a moment longer.
+impl Drop for FileSink {
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 impl Sink for FileSink {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes)

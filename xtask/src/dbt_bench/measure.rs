@@ -84,12 +84,26 @@ mod tests {
 
     use super::*;
 
+    /// In a process of its own: what other tests start and await would be counted too.
     #[test]
     fn what_a_process_uses_is_counted_and_what_stood_before_is_not() {
-        let mut stands = Command::new("sleep").arg("5").spawn().unwrap();
+        let alone = "dbt_bench::measure::tests::alone";
+        let ended = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", alone, "--ignored", "--test-threads", "1"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&ended.stdout);
+        assert!(ended.status.success() && told.contains("1 passed"), "{told}");
+    }
+
+    #[test]
+    #[ignore = "counts what this whole process starts"]
+    fn alone() {
+        let count =
+            |iterations: u32| format!("i=0; while [ $i -lt {iterations} ]; do i=$((i+1)); done; sleep 0.2");
+        let mut stands = Command::new("sh").args(["-c", &count(2_000_000)]).spawn().unwrap();
         let cost = cost(&Vec::new, || {
-            let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 0.2";
-            Command::new("sh").args(["-c", script]).status()?;
+            Command::new("sh").args(["-c", &count(200_000)]).status()?;
             Ok(())
         })
         .unwrap();

@@ -92,7 +92,11 @@ fn depth_without_end_is_stopped_and_depth_is_not() {
 
 #[test]
 fn a_list_that_holds_itself_is_printed_and_compared() {
-    assert!(told("{% set a = [] %}{% do a.append(a) %}{{ a }}").contains("..."));
+    assert_eq!(told("{% set a = [] %}{% do a.append(a) %}{{ a }}"), "[[...]]");
+    assert_eq!(
+        told("{% set d = {} %}{% do d.update({1: {'x': d}, 2: [d, d]}) %}{{ d }}"),
+        "{1: {'x': {...}}, 2: [{...}, {...}]}"
+    );
     assert_eq!(told("{% set a = [] %}{% do a.append(a) %}{{ tojson(a) }}"), "None");
     assert_eq!(
         told("{% set a = [] %}{% do a.append(a) %}{% set b = [] %}{% do b.append(b) %}{{ a == b }}"),
@@ -185,7 +189,6 @@ fn values_that_lie_deep_in_one_another_are_dropped_printed_and_compared() {
 }
 
 #[test]
-#[ignore = "what becomes JSON is not bounded yet: a doubled list takes all memory"]
 fn values_that_double_are_printed_or_refused() {
     for doubles in [
         "[ns.d, ns.d]|string",

@@ -13,7 +13,6 @@ use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
 
 use super::drop::{Left, drop_later, holds_values};
-use super::text::write_container;
 
 /// A list.
 #[derive(Debug, Default)]
@@ -72,7 +71,7 @@ impl Object for List {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_container(f, "[", "]", self.to_vec().into_iter().map(|value| (None, value)))
+        f.write_str(&super::text::list_text(self))
     }
 }
 
@@ -131,7 +130,7 @@ impl Object for Dict {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_container(f, "{", "}", self.pairs().into_iter().map(|(key, value)| (Some(key), value)))
+        f.write_str(&super::text::dict_text(self))
     }
 }
 

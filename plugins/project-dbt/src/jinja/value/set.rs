@@ -83,8 +83,8 @@ impl Python for Set {
             return "set()".to_owned();
         }
         let mut out = String::new();
-        let parts = values.into_iter().map(|value| (None, value));
-        let _ = super::text::write_parts(&mut out, "{", "}", parts);
+        let parts = || values.into_iter().map(|value| (None, value));
+        let _ = super::text::write_parts(&mut out, super::text::address(self), ("{", "}"), parts);
         out
     }
 

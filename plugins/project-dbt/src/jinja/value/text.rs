@@ -1,17 +1,17 @@
 //! The text of values, as `str()` and `repr()` of Python give it.
 //!
 //! In: a value. Out: text.
-//! Never: follows a list into itself; [`DEPTH_MAX`] lists in one another are printed.
+//! Never: follows a list into itself (that is `[...]`); [`DEPTH_MAX`] lists in one another are printed.
 //! Fails: not at all.
 //! Source: Python 3.12.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 
 use minijinja::Value;
 
 use super::super::limits;
-use super::{View, view};
+use super::{Dict, List, View, view};
 
 /// How deep lists are printed in one another.
 const DEPTH_MAX: usize = 40;
@@ -19,7 +19,8 @@ const DEPTH_MAX: usize = 40;
 const PRINTED_MAX: usize = 16 << 20;
 
 thread_local! {
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// What is being printed, from the outside in: the addresses of lists and dicts.
+    static WITHIN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 /// `str(value)`.
@@ -50,17 +51,25 @@ fn write_repr(out: &mut String, value: &Value) -> fmt::Result {
         }
         View::Native(native) => out.write_str(&native.0.repr()),
         View::Tuple(tuple) => write_tuple(out, tuple),
-        View::List(list) => write_parts(out, "[", "]", list.to_vec().into_iter().map(|value| (None, value))),
-        View::Dict(dict) => {
-            write_parts(out, "{", "}", dict.pairs().into_iter().map(|(key, value)| (Some(key), value)))
-        }
+        View::List(list) => write_list(out, list),
+        View::Dict(dict) => write_dict(out, dict),
         _ => write!(out, "{value:?}"),
     }
 }
 
+fn write_list(out: &mut String, list: &List) -> fmt::Result {
+    write_parts(out, address(list), ("[", "]"), || list.to_vec().into_iter().map(|value| (None, value)))
+}
+
+fn write_dict(out: &mut String, dict: &Dict) -> fmt::Result {
+    write_parts(out, address(dict), ("{", "}"), || {
+        dict.pairs().into_iter().map(|(key, value)| (Some(key), value))
+    })
+}
+
 fn write_tuple(out: &mut String, values: &[Value]) -> fmt::Result {
     let close = if values.len() == 1 { ",)" } else { ")" };
-    write_parts(out, "(", close, values.iter().cloned().map(|value| (None, value)))
+    write_parts(out, address(values), ("(", close), || values.iter().cloned().map(|value| (None, value)))
 }
 
 /// A tuple as Python prints it.
@@ -70,34 +79,53 @@ pub(super) fn tuple_text(values: &[Value]) -> String {
     out
 }
 
-/// Writes a list or dict as Python prints it.
-pub(super) fn write_container(
-    f: &mut fmt::Formatter<'_>,
-    open: &str,
-    close: &str,
-    parts: impl Iterator<Item = (Option<Value>, Value)>,
-) -> fmt::Result {
+/// A list as Python prints it.
+pub(super) fn list_text(list: &List) -> String {
     let mut out = String::new();
-    write_parts(&mut out, open, close, parts)?;
-    f.write_str(&out)
+    let _ = write_list(&mut out, list);
+    out
 }
 
-pub(super) fn write_parts(
+/// A dict as Python prints it.
+pub(super) fn dict_text(dict: &Dict) -> String {
+    let mut out = String::new();
+    let _ = write_dict(&mut out, dict);
+    out
+}
+
+/// What tells one container from another.
+pub(super) fn address<T: ?Sized>(of: &T) -> usize {
+    std::ptr::from_ref(of).addr()
+}
+
+/// Writes what a container holds. Its parts are asked for only where they are printed.
+pub(super) fn write_parts<Parts: Iterator<Item = (Option<Value>, Value)>>(
     out: &mut String,
-    open: &str,
-    close: &str,
-    parts: impl Iterator<Item = (Option<Value>, Value)>,
+    whose: usize,
+    (open, close): (&str, &str),
+    parts: impl FnOnce() -> Parts,
 ) -> fmt::Result {
-    let depth = DEPTH.get();
-    if depth >= DEPTH_MAX {
+    let enters = WITHIN.with_borrow_mut(|within| {
+        let enters = within.len() < DEPTH_MAX && !within.contains(&whose);
+        if enters {
+            within.push(whose);
+        }
+        enters
+    });
+    if !enters {
         return write!(out, "{open}...{close}");
     }
-    DEPTH.set(depth + 1);
     out.push_str(open);
+    let written = write_each(out, parts());
+    WITHIN.with_borrow_mut(Vec::pop);
+    written?;
+    out.write_str(close)
+}
+
+fn write_each(out: &mut String, parts: impl Iterator<Item = (Option<Value>, Value)>) -> fmt::Result {
     for (index, (key, value)) in parts.enumerate() {
         if out.len() > PRINTED_MAX || !limits::look() {
-            out.push_str(", ...");
-            break;
+            return out.write_str(", ...");
         }
         if index > 0 {
             out.push_str(", ");
@@ -108,8 +136,7 @@ pub(super) fn write_parts(
         }
         write_repr(out, &value)?;
     }
-    DEPTH.set(depth);
-    out.write_str(close)
+    Ok(())
 }
 
 /// Text in quotes, as Python writes it.
