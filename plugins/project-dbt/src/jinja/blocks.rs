@@ -76,20 +76,20 @@ pub fn blocks(path: &str, text: &str) -> Result<Vec<Block>, SourceProblem> {
 pub(super) fn all_blocks(path: &str, text: &str) -> (Vec<Block>, Vec<SourceProblem>) {
     let mut found = Vec::new();
     let mut problems = Vec::new();
-    let line_of = |at: usize| 1 + u32::try_from(text[..at].matches('\n').count()).unwrap_or(u32::MAX);
-    let mut problem = |at: usize, message: String| {
-        problems.push(SourceProblem { path: path.to_owned(), line: line_of(at), message });
+    let mut lines = Lines { text, at: 0, line: 1 };
+    let mut problem = |line: u32, message: String| {
+        problems.push(SourceProblem { path: path.to_owned(), line, message });
     };
     let mut scanner = TagScanner::new(text);
     while let Some(tag) = scanner.next() {
         let Ok(tag) = tag else {
-            problem(tag.err().unwrap_or(0), "a tag that begins here does not end".to_owned());
+            problem(lines.of(tag.err().unwrap_or(0)), "a tag that begins here does not end".to_owned());
             break;
         };
         let word = first_word(tag.inside);
         let Some(kind) = BlockKind::of(word) else { continue };
         let Some(name) = name_of(kind, &tag.inside[word.len()..]) else {
-            problem(tag.start, format!("the `{word}` block has no name"));
+            problem(lines.of(tag.start), format!("the `{word}` block has no name"));
             continue;
         };
         let end_word = format!("end{word}");
@@ -106,7 +106,7 @@ pub(super) fn all_blocks(path: &str, text: &str) -> (Vec<Block>, Vec<SourceProbl
         }
         let Some(close) = close else {
             problem(
-                tag.start,
+                lines.of(tag.start),
                 format!("the `{word}` block that begins here does not end: `{{% {end_word} %}}` is missing"),
             );
             break;
@@ -114,13 +114,31 @@ pub(super) fn all_blocks(path: &str, text: &str) -> (Vec<Block>, Vec<SourceProbl
         found.push(Block {
             kind,
             name,
-            line: line_of(tag.start),
+            line: lines.of(tag.start),
             text: text[tag.start..close.end].to_owned(),
             body: text[tag.end..close.start].to_owned(),
-            body_line: line_of(tag.end),
+            body_line: lines.of(tag.end),
         });
     }
     (found, problems)
+}
+
+/// Counts lines on the way through a text.
+struct Lines<'t> {
+    text: &'t str,
+    at: usize,
+    line: u32,
+}
+
+impl Lines<'_> {
+    /// The line of a place that does not lie before the last one asked for.
+    fn of(&mut self, at: usize) -> u32 {
+        let passed = self.text.as_bytes().get(self.at..at).unwrap_or_default();
+        let ends = passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line = self.line.saturating_add(u32::try_from(ends).unwrap_or(u32::MAX));
+        self.at = at.max(self.at);
+        self.line
+    }
 }
 
 fn first_word(text: &str) -> &str {

@@ -83,7 +83,7 @@ pub struct Library {
     packages: BTreeMap<String, HashMap<String, usize>>,
     macros: Vec<Arc<Macro>>,
     words: OnceLock<HashMap<String, Vec<usize>>>,
-    needs: Vec<OnceLock<Vec<usize>>>,
+    needs: OnceLock<Vec<OnceLock<Vec<usize>>>>,
 }
 
 impl Library {
@@ -105,7 +105,7 @@ impl Library {
             packages: [root, BUILTIN].map(|name| (name.to_owned(), HashMap::new())).into(),
             macros: Vec::new(),
             words: OnceLock::new(),
-            needs: Vec::new(),
+            needs: OnceLock::new(),
         }
     }
 
@@ -171,11 +171,8 @@ impl Library {
         names.insert(block.name.clone(), self.macros.len());
         let (package, path) = (package.to_owned(), path.to_owned());
         self.macros.push(Arc::new(Macro { package, path, block, compiled: OnceLock::new() }));
-        self.needs.push(OnceLock::new());
         self.words = OnceLock::new();
-        for needs in &mut self.needs {
-            *needs = OnceLock::new();
-        }
+        self.needs = OnceLock::new();
         None
     }
 
@@ -331,11 +328,12 @@ impl Library {
 
     /// All macros that a text may call, directly or by way of others.
     fn closure(&self, text: &str) -> BTreeSet<usize> {
+        let all = self.needs.get_or_init(|| self.macros.iter().map(|_| OnceLock::new()).collect());
         let mut known = BTreeSet::new();
         let mut next = self.mentioned(text);
         while let Some(index) = next.pop() {
             if known.insert(index) {
-                let needs = self.needs[index].get_or_init(|| self.mentioned(&self.macros[index].block.text));
+                let needs = all[index].get_or_init(|| self.mentioned(&self.macros[index].block.text));
                 next.extend(needs.iter().filter(|need| !known.contains(need)));
             }
         }
