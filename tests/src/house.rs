@@ -128,6 +128,7 @@ impl House {
             .args(arguments)
             .current_dir(self.path())
             .env("COFFERDAM_PLUGINS", guests())
+            .env("COFFERDAM_CACHE", guests().with_file_name("compiled"))
             .env("NO_COLOR", "1");
         command.envs(self.environment.iter().map(|(n, v)| (n, v))).stdin(Stdio::null());
         command

@@ -34,6 +34,8 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(step::target().join(self.build).join("cofferdam"));
         command.args(arguments).current_dir(&self.folder).env("COFFERDAM_PLUGINS", &self.plugins);
+        // Beside the plugins: nothing of ours goes into the person's own folders.
+        command.env("COFFERDAM_CACHE", self.plugins.with_file_name("compiled"));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }

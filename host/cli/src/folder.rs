@@ -84,6 +84,18 @@ impl Folder {
         self.root.join(".cofferdam").join(path)
     }
 
+    /// Compiled components of all projects of this user: `$COFFERDAM_CACHE`, or where the system keeps
+    /// such files; in the project's folder where there is no such place.
+    pub fn compiled(&self) -> PathBuf {
+        let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let system = || {
+            let home = named("HOME").map(|home| home.join(".cache"));
+            named("XDG_CACHE_HOME").or(home).map(|folder| folder.join("cofferdam"))
+        };
+        let place = named("COFFERDAM_CACHE").or_else(system);
+        place.filter(|place| is_private(place)).unwrap_or_else(|| self.inner("cache"))
+    }
+
     /// The secret key of a role.
     pub fn key_file(&self, role: &str) -> PathBuf {
         self.inner(&format!("keys/{role}.key"))
@@ -129,6 +141,13 @@ impl Folder {
 pub fn private_folder(path: &Path) -> Outcome<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|e| Failure::file("make the folder", path, &e))
+}
+
+/// Whether a folder is there, made now if need be, that no other user can enter.
+fn is_private(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    private_folder(path).is_ok()
+        && fs::metadata(path).is_ok_and(|found| found.is_dir() && found.permissions().mode() & 0o077 == 0)
 }
 
 /// Makes a project's own folder, as visible as the user's other folders are.

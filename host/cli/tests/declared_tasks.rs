@@ -49,6 +49,7 @@ fn cofferdam(folder: &Path, arguments: &[&str]) -> Answer {
         .args(arguments)
         .current_dir(folder)
         .env("COFFERDAM_PLUGINS", guests())
+        .env("COFFERDAM_CACHE", guests().with_file_name("compiled"))
         .env_remove("COFFERDAM_URL")
         .env_remove("COFFERDAM_CLIENT_ID")
         .env_remove("COFFERDAM_CLIENT_SECRET")

@@ -23,7 +23,7 @@ use crate::{
     blobs::{Blob, trim},
     child::{self, ChildFailure},
     error::{ExecutorError, clean},
-    folder::{mac, mac_matches, write_cached},
+    folder::{cache_key, mac, mac_matches, private_folder, write_cached},
 };
 
 /// Bytes of one compiled component: what a runner takes.
@@ -72,6 +72,15 @@ impl Artifacts {
         trim(&folder, ARTIFACT_CACHE_BYTES_MAX);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self { folder, program, key, fingerprint, free: Mutex::new(cores), freed: Condvar::new() }
+    }
+
+    /// Those in a folder that programs of one user share, with a key that no other user can read.
+    pub fn shared(cache: &Path, program: PathBuf) -> Result<Self, ExecutorError> {
+        let key = cache_key(cache)?;
+        let folder = cache.join("artifacts");
+        private_folder(&folder)
+            .map_err(|e| ExecutorError::Folder { path: folder.clone(), why: e.to_string() })?;
+        Ok(Self::open(folder, program, key, fingerprint()?))
     }
 
     /// The artifact of a component. Blocks; call it from a thread that may.

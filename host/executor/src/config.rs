@@ -56,6 +56,9 @@ pub struct ConfigArgs {
     /// The folder for results and logs [default: objects in the data folder].
     #[arg(long, env = "COFFERDAM_OBJECTS")]
     pub objects: Option<PathBuf>,
+    /// A folder of compiled components that this user's executors share [default: in the data folder].
+    #[arg(long, env = "COFFERDAM_CACHE")]
+    pub cache: Option<PathBuf>,
     /// A name for people [default: executor].
     #[arg(long, env = "COFFERDAM_NAME")]
     pub name: Option<String>,
@@ -120,6 +123,8 @@ pub struct Config {
     pub slots: u32,
     /// Folder of results and logs.
     pub objects: PathBuf,
+    /// Compiled components, where they do not lie in the data folder.
+    pub cache: Option<PathBuf>,
     /// Name for people.
     pub name: String,
     /// Extra certificates.
@@ -157,6 +162,7 @@ impl Config {
             cluster: parsed(args.cluster.as_deref().unwrap_or("main"), "cluster")?,
             slots: u32::try_from(slots).unwrap_or(SLOTS_MAX),
             objects: args.objects.unwrap_or_else(|| data.join("objects")),
+            cache: args.cache,
             data,
             name,
             ca_file: args.ca_file,

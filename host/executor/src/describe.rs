@@ -29,7 +29,7 @@ use cofferdam_ledger::{AppendLog, Ledger, Sink};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    artifacts::{Artifacts, compile, fingerprint},
+    artifacts::{Artifacts, compile},
     blobs::Blob,
     clock::WallClock,
     error::{ExecutorError, clean},
@@ -186,12 +186,7 @@ fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<
 
 /// The loader's machine code, from a folder whose key no other user can read, or compiled anew.
 fn compiled(cache: &Path, program: &Path, component: &Blob) -> Result<Arc<Vec<u8>>, ExecutorError> {
-    let key = crate::folder::cache_key(cache)?;
-    let folder = cache.join("artifacts");
-    crate::folder::private_folder(&folder)
-        .map_err(|e| ExecutorError::Folder { path: folder.clone(), why: e.to_string() })?;
-    let artifacts = Artifacts::open(folder, program.to_owned(), key, fingerprint()?);
-    artifacts.get(component).map(|artifact| artifact.bytes)
+    Artifacts::shared(cache, program.to_owned())?.get(component).map(|artifact| artifact.bytes)
 }
 
 /// Puts what the loader made into a folder. Its paths are for whoever builds the release to judge.

@@ -186,12 +186,12 @@ fn assemble(
     };
     let program = config.program.clone();
     let house = House {
-        artifacts: Artifacts::open(
-            folder.join("artifacts"),
-            program.clone(),
-            own.artifact_mac,
-            fingerprint()?,
-        ),
+        artifacts: match &config.cache {
+            Some(cache) => Artifacts::shared(cache, program.clone())?,
+            None => {
+                Artifacts::open(folder.join("artifacts"), program.clone(), own.artifact_mac, fingerprint()?)
+            }
+        },
         blobs: BlobStore::open(folder.join("blobs")),
         runners: RunnerPool::new(program, config.slots, config.memory_bytes_max)?,
         attempts: Attempts::watched()?,

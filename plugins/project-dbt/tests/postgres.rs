@@ -437,3 +437,15 @@ fn a_materialization_of_the_project_uses_the_same_helpers() {
     let house = house.model("n", "select 1", json!({"materialized": "thrice"}));
     assert!(house.run("model.shop.n", &[]).starts_with("CD0925"));
 }
+
+#[test]
+#[ignore = "a measurement; run it alone, and read what it prints"]
+fn how_long_one_view_takes() {
+    let house = House::new().model("names", "select 1 as id", json!({"materialized": "view"}));
+    house.run("model.shop.names", &[]);
+    let start = std::time::Instant::now();
+    for _ in 0..500 {
+        house.run("model.shop.names", &[]);
+    }
+    eprintln!("{:?} a view", start.elapsed() / 500);
+}

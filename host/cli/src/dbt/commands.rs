@@ -212,7 +212,7 @@ async fn go(
     let threads = work.threads.unwrap_or(target.threads);
     let mut stale = false;
     if is_bare {
-        stale |= setup::gateway(&folder, &target, &signed.release, threads * 2 + 4)?;
+        stale |= setup::gateway(&folder, &target, &signed.release, connections(threads))?;
         setup::grant(&folder, &signed.release, at)?;
     }
     release::share_blobs(&folder, &signed.release);
@@ -538,13 +538,26 @@ pub(super) fn ls(ls: &Ls) -> Outcome<u8> {
     Ok(0)
 }
 
+/// Connections a pool holds at most: nodes of this command, of another one, and what looks around.
+fn connections(threads: u32) -> u32 {
+    threads * 2 + 4
+}
+
 /// Reads the project.
 pub(super) fn parse(work: &Work) -> Outcome<u8> {
-    let begun = Instant::now();
-    let workplace = work::open(work, &Extra::default(), now())?;
+    let (begun, at) = (Instant::now(), now());
+    let workplace = work::open(work, &Extra::default(), at)?;
     workplace.write_manifest()?;
     say(work.quiet, &lines::found(workplace.manifest()?.all()));
     let file = workplace.place.target.join("manifest.json");
+    if workplace.is_bare && !workplace.folder.inner("dbt/grants").exists() {
+        // So that `cofferdam up` finds all it needs after this command too.
+        let (folder, target) = (workplace.folder.clone(), workplace.target.clone());
+        let threads = work.threads.unwrap_or(target.threads);
+        let signed = release::signed(&folder, workplace.project, at)?;
+        setup::gateway(&folder, &target, &signed.release, connections(threads))?;
+        setup::grant(&folder, &signed.release, at)?;
+    }
     say(work.quiet, &format!("Wrote {} after {:.2}s", file.display(), begun.elapsed().as_secs_f64()));
     Ok(0)
 }
@@ -569,7 +582,7 @@ pub(super) fn debug(work: &Work) -> Outcome<u8> {
         let (target, folder) = (target.clone(), folder.clone());
         let threads = target.threads;
         let signed = release::signed(&folder, workplace.project, at)?;
-        setup::gateway(&folder, &target, &signed.release, threads * 2 + 4)?;
+        setup::gateway(&folder, &target, &signed.release, connections(threads))?;
     }
     let test = crate::args::Gateway::Test { name: Some(setup::GATEWAY.to_owned()), mode: None };
     gateways::ask(Some(&workplace.place.root), &test)

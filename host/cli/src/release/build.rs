@@ -86,7 +86,7 @@ pub(crate) fn take_in(
 /// Asks every loader, in the order of the file.
 pub(crate) fn describe_all(folder: &Folder, config: &Config, taken: &TakenIn) -> Outcome<Vec<Described>> {
     let blobs = store::blobs(folder);
-    let cache = folder.inner("cache");
+    let cache = folder.compiled();
     let described = config.loaders.iter().map(|loader| {
         let name = loader.plugin.get_ref();
         let component = taken.plugins.get(name).ok_or_else(|| {

@@ -200,6 +200,7 @@ fn executor(
         .env("COFFERDAM_CLIENT_SECRET", &client.client_secret)
         .env("COFFERDAM_DATA", &data)
         .env("COFFERDAM_OBJECTS", data.join("objects"))
+        .env("COFFERDAM_CACHE", folder.compiled())
         .env("COFFERDAM_ROOT", folder.root_file())
         .env("COFFERDAM_ROOT_SHA256", root_sha256)
         .env("COFFERDAM_GRANTS", folder.grants())

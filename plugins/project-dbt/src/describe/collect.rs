@@ -31,8 +31,8 @@ impl Build<'_> {
         let shared = &self.around.shared;
         let root = shared.project.name.clone();
         let mut library = Library::new(&root, &shared.target.kind);
-        for (path, text) in crate::builtin::FILES {
-            for problem in library.add(crate::builtin::PACKAGE, path, text) {
+        for (path, block) in crate::builtin::blocks() {
+            if let Some(problem) = library.insert(crate::builtin::PACKAGE, path, block) {
                 self.problems.add(&problem.path, problem.line, problem.message);
             }
         }
@@ -85,7 +85,7 @@ impl Build<'_> {
                             let why = format!("a docs block is named `{}` already", block.name);
                             self.problems.add(&file.path, block.line, why);
                         }
-                        self.around.docs.insert(key, block.body.trim().to_owned());
+                        self.around.docs.insert(key, block.body().trim().to_owned());
                         self.doc_files.insert(
                             (package.clone(), block.name),
                             (file.relative.clone(), file.original.clone()),

@@ -45,11 +45,11 @@ impl Build<'_> {
             for block in blocks {
                 let patch = patches.remove(&(file.package, block.name.clone()));
                 let code =
-                    format!("{}{}", "\n".repeat(block.body_line.saturating_sub(1) as usize), block.body);
+                    format!("{}{}", "\n".repeat(block.body_line.saturating_sub(1) as usize), block.body());
                 self.snapshot(
                     file,
                     &block.name,
-                    &block.body,
+                    block.body(),
                     block.body_line,
                     &code,
                     &normalized(text),

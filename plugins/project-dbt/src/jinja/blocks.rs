@@ -5,7 +5,10 @@
 //! Fails: with a [`SourceProblem`] for each block that does not end or has no name.
 //! Source: dbt's block parser: blocks stand at the top of a file; what stands between them is left out.
 
-use super::syntax::{TagScanner, tag_end};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::scan::{TagScanner, tag_end};
 
 /// What a block of a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,11 +48,19 @@ pub struct Block {
     /// The line its first tag begins on, from 1.
     pub line: u32,
     /// All of it, tags included: `raw_code` of snapshots and `macro_sql` of macros.
-    pub text: String,
-    /// What stands between its tags.
-    pub body: String,
+    pub text: Cow<'static, str>,
+    /// Where in it stands what lies between its tags.
+    pub inside: Range<usize>,
     /// The line its body begins on.
     pub body_line: u32,
+}
+
+impl Block {
+    /// What stands between its tags.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        self.text.get(self.inside.clone()).unwrap_or_default()
+    }
 }
 
 /// What is wrong with a file before anything is rendered.
@@ -73,7 +84,7 @@ pub fn blocks(path: &str, text: &str) -> Result<Vec<Block>, SourceProblem> {
 }
 
 /// The blocks of a file, and what is wrong with it.
-pub(super) fn all_blocks(path: &str, text: &str) -> (Vec<Block>, Vec<SourceProblem>) {
+pub(crate) fn all_blocks(path: &str, text: &str) -> (Vec<Block>, Vec<SourceProblem>) {
     let mut found = Vec::new();
     let mut problems = Vec::new();
     let mut lines = Lines { text, at: 0, line: 1 };
@@ -115,8 +126,8 @@ pub(super) fn all_blocks(path: &str, text: &str) -> (Vec<Block>, Vec<SourceProbl
             kind,
             name,
             line: lines.of(tag.start),
-            text: text[tag.start..close.end].to_owned(),
-            body: text[tag.end..close.start].to_owned(),
+            text: Cow::Owned(text[tag.start..close.end].to_owned()),
+            inside: tag.end - tag.start..close.start - tag.start,
             body_line: lines.of(tag.end),
         });
     }

@@ -24,6 +24,7 @@ pub mod library;
 mod limits;
 mod method;
 mod problem;
+mod scan;
 mod syntax;
 mod value;
 pub mod world;

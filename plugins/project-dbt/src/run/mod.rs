@@ -135,8 +135,8 @@ impl Run<'_> {
         for (package, text) in &overridden {
             problems.extend(library.add(package, "overrides", text));
         }
-        for (path, text) in builtin::FILES {
-            problems.extend(library.add(builtin::PACKAGE, path, text));
+        for (path, block) in builtin::blocks() {
+            problems.extend(library.insert(builtin::PACKAGE, path, block));
         }
         for file in &self.document.macros {
             let text = self.cx.files.read_text(&file.file);

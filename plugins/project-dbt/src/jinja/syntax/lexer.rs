@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use super::super::scan::{next_mark, word_tag};
 use super::{Name, SyntaxError};
 
 /// A piece of a template.
@@ -297,29 +298,6 @@ impl<'s> Lexer<'s> {
     }
 }
 
-/// Where the next tag or comment begins, and its second sign.
-fn next_mark(text: &str) -> Option<(usize, u8)> {
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    loop {
-        let at = from + text[from..].find('{')?;
-        match bytes.get(at + 1) {
-            Some(mark @ (b'{' | b'%' | b'#')) => return Some((at, *mark)),
-            _ => from = at + 1,
-        }
-    }
-}
-
-/// The length of the tag `{% word %}` if the text begins with it, and whether it ends with `-`.
-fn word_tag(text: &str, word: &str) -> Option<(usize, bool)> {
-    let inside = text.strip_prefix("{%")?;
-    let inside = inside.strip_prefix(['-', '+']).unwrap_or(inside).trim_start();
-    let inside = inside.strip_prefix(word)?.trim_start();
-    let signed = inside.strip_prefix(['-', '+']).unwrap_or(inside);
-    let rest = signed.strip_prefix("%}")?;
-    Some((text.len() - rest.len(), inside.starts_with('-')))
-}
-
 /// The text a string of Python means.
 fn unescape(text: &str) -> String {
     if !text.contains('\\') {
@@ -377,97 +355,4 @@ fn unescape(text: &str) -> String {
         }
     }
     out
-}
-
-/// Where a tag ends: the length from behind its opening mark to behind its closing one.
-pub(in super::super) fn tag_end(text: &str, close: &str) -> Option<usize> {
-    let mut quote = None;
-    let mut escaped = false;
-    let mut at = 0;
-    for (offset, c) in text.char_indices() {
-        if offset < at {
-            continue;
-        }
-        if let Some(mark) = quote {
-            if !escaped && c == mark {
-                quote = None;
-            }
-            escaped = c == '\\' && !escaped;
-            continue;
-        }
-        if text[offset..].starts_with(close) {
-            return Some(offset + close.len());
-        }
-        if c == '"' || c == '\'' {
-            quote = Some(c);
-        }
-        at = offset + c.len_utf8();
-    }
-    None
-}
-
-/// Goes through the tags `{% … %}` of a file without reading what stands in them.
-#[derive(Debug)]
-pub(in super::super) struct TagScanner<'s> {
-    source: &'s str,
-    at: usize,
-}
-
-/// A tag as [`TagScanner`] finds it.
-#[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Tag<'s> {
-    /// Where it begins.
-    pub(in super::super) start: usize,
-    /// Where it ends.
-    pub(in super::super) end: usize,
-    /// What stands in it, without its marks and signs.
-    pub(in super::super) inside: &'s str,
-}
-
-impl<'s> TagScanner<'s> {
-    /// Over this text.
-    pub(in super::super) fn new(source: &'s str) -> Self {
-        Self { source, at: 0 }
-    }
-
-    /// The next tag; an error is where one begins that does not end.
-    pub(in super::super) fn next(&mut self) -> Option<Result<Tag<'s>, usize>> {
-        loop {
-            let (offset, mark) = next_mark(&self.source[self.at..])?;
-            let start = self.at + offset;
-            let rest = &self.source[start..];
-            match mark {
-                b'#' => {
-                    let Some(end) = rest.find("#}") else { return Some(Err(start)) };
-                    self.at = start + end + 2;
-                }
-                b'{' => self.at = start + 2 + tag_end(&rest[2..], "}}").unwrap_or(0),
-                _ => {
-                    if let Some((begin, _)) = word_tag(rest, "raw") {
-                        let Some(length) = end_of_raw(&rest[begin..]) else { return Some(Err(start)) };
-                        self.at = start + begin + length;
-                        continue;
-                    }
-                    let Some(length) = tag_end(&rest[2..], "%}") else { return Some(Err(start)) };
-                    self.at = start + 2 + length;
-                    let inside = &rest[2..length];
-                    let inside = inside.strip_prefix(['-', '+']).unwrap_or(inside);
-                    let inside = inside.strip_suffix(['-', '+']).unwrap_or(inside).trim();
-                    return Some(Ok(Tag { start, end: self.at, inside }));
-                }
-            }
-        }
-    }
-}
-
-/// Where a `raw` block's end tag ends.
-fn end_of_raw(body: &str) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let at = from + body[from..].find("{%")?;
-        if let Some((length, _)) = word_tag(&body[at..], "endraw") {
-            return Some(at + length);
-        }
-        from = at + 2;
-    }
 }

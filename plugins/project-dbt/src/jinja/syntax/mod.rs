@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-pub(super) use lexer::{TagScanner, tag_end};
 pub(super) use parser::{parse, parse_expression};
 
 /// How deep statements and brackets may stand in one another.

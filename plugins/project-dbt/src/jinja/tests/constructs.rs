@@ -259,7 +259,7 @@ fn blocks_are_found_with_their_lines() {
     let text = "{# {% macro no() %} #}\n{% docs a %}\nsome {{ text }}\n{% enddocs %}\n{%- snapshot s -%}{{ config(x=1) }}{% endsnapshot %}\n{% materialization m, adapter='postgres' %}{% endmaterialization %}{% raw %}{% macro x() %}{% endraw %}{% data_test t(model) %}'%}'{% enddata_test %}";
     let found = blocks("f.sql", text).unwrap();
     let told: Vec<_> =
-        found.iter().map(|b| format!("{:?} {} {} {:?}", b.kind, b.name, b.line, b.body)).collect();
+        found.iter().map(|b| format!("{:?} {} {} {:?}", b.kind, b.name, b.line, b.body())).collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
     Docs a 2 "\nsome {{ text }}\n"
     Snapshot s 5 "{{ config(x=1) }}"

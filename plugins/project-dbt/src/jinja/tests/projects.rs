@@ -42,8 +42,8 @@ fn public_projects_are_read_and_described() {
     found.sort();
     let mut all = Library::new("shop", "postgres");
     let mut problems = 0;
-    for (path, text) in crate::builtin::FILES {
-        assert!(all.add(crate::builtin::PACKAGE, path, text).is_empty());
+    for (path, block) in crate::builtin::blocks() {
+        assert_eq!(all.insert(crate::builtin::PACKAGE, path, block), None);
     }
     for path in found.iter().filter(|path| is_macro(path)) {
         let text = std::fs::read_to_string(path).unwrap_or_default();
