@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
-use cofferdam_servers::{DATABASE, Postgres};
+use cofferdam_servers::{DATABASE, MariaDb, Postgres};
 use cofferdam_tests::{Answer, House};
 use serde_json::Value;
 
@@ -120,6 +120,156 @@ fn a_project_is_built_tested_and_run_again_on_postgresql() {
         "shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, port: {port}, user: writer, \
          password: {password}, dbname: {DATABASE}, schema: dev, threads: 2}}\n"
     )));
+}
+
+/// Hooks, increments, a history, a unit test, and a source that is asked how fresh it is.
+const CHORES: &[(&str, &str)] = &[
+    (
+        "dbt_project.yml",
+        "name: chores\nversion: '1.0'\nprofile: shop\non-run-start: \"{{ note('start') }}\"\n\
+         on-run-end: [\"{{ note('end') }}\", \"{{ log('built in ' ~ schemas | join, info=true) }}\"]\n",
+    ),
+    (
+        "macros/chores.sql",
+        "{% macro note(what) %}{% if execute %}{% do run_query('create table if not exists ' ~ target.schema ~ '.notes (what varchar(20))') %}{% endif %}\n\
+         insert into {{ target.schema }}.notes values ('{{ what }}'){% endmacro %}\n\
+         {% macro stock(table, days=0) %}{% do run_query('create table ' ~ target.schema ~ '.' ~ table ~ ' as select '\n\
+         ~ dbt.dateadd('day', -days, dbt.current_timestamp()) ~ ' as loaded_at') %}{{ log('stocked ' ~ table, info=true) }}{% endmacro %}\n\
+         {% macro tell(statement) %}{% set rows = run_query(statement | replace('SCHEMA', target.schema)) %}\n\
+         {{ print('told ' ~ rows.columns[0].values() | join(' ')) }}{% endmacro %}\n\
+         {% macro count_of(model) %}{% set rows = run_query('select count(*) as n from ' ~ ref(model)) %}\n\
+         {{ print(model ~ ' has ' ~ rows.columns[0].values()[0]) }}{% endmacro %}\n",
+    ),
+    ("seeds/items.csv", "id,name\n1,apple\n2,pear\n"),
+    (
+        "models/stg.sql",
+        "{{ config(pre_hook=\"{{ note('pre') }}\", post_hook=\"{{ note('post') }}\", materialized='table') }}\n\
+         select id, name from {{ ref('items') }}\n",
+    ),
+    (
+        "models/added.sql",
+        "{{ config(materialized='incremental') }}\nselect id, name from {{ ref('stg') }}\n\
+         {% if is_incremental() %}where id > (select max(id) from {{ this }}){% endif %}\n",
+    ),
+    (
+        "models/kept.sql",
+        "{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='id') }}\n\
+         select id, name from {{ ref('stg') }}\n",
+    ),
+    (
+        "models/chores.yml",
+        "version: 2\nsources:\n  - name: raw\n    schema: \"{{ target.schema }}\"\n    loaded_at_field: loaded_at\n    \
+         freshness: {warn_after: {count: 1, period: day}, error_after: {count: 10, period: day}}\n    \
+         tables: [{name: fresh}, {name: stale}, {name: old}]\nmodels:\n  - name: stg\n    columns:\n      - name: id\n        \
+         data_tests: [unique]\n      - name: name\n        data_tests:\n          - accepted_values: {values: [apple, pear]}\n  \
+         - name: kept\n    columns: [{name: id, data_tests: [not_null]}]\nunit_tests:\n  - name: names_stay\n    model: stg\n    \
+         given: [{input: ref('items'), rows: [{id: 7, name: fig}]}]\n    expect: {rows: [{id: 7, name: fig}]}\n",
+    ),
+    (
+        "snapshots/history.sql",
+        "{% snapshot history %}{{ config(unique_key='id', strategy='check', check_cols=['name']) }}\n\
+         select id, name from {{ ref('items') }}{% endsnapshot %}\n",
+    ),
+];
+
+/// How many rows a history has, and how many of them are past.
+const PAST: &str = "select count(*) as n, count(dbt_valid_to) as past from {{ ref('history') }}";
+
+fn contains_all(answer: &Answer, wanted: &[&str]) {
+    for words in wanted {
+        assert!(answer.text().contains(words), "`{words}` is missing:\n{}", answer.text());
+    }
+}
+
+/// The first column of a statement's rows, as a macro prints it.
+fn told(house: &House, statement: &str) -> String {
+    let args = serde_json::json!({ "statement": statement }).to_string();
+    let answer =
+        house.cofferdam(&["dbt", "run-operation", "tell", "--args", &args, "--store-failures"]).success();
+    let line = answer.stdout.lines().find_map(|line| line.split_once("told ")).unwrap_or_default();
+    line.1.to_owned()
+}
+
+fn chores(profile: &str) {
+    let mut house = house(profile);
+    for (path, _) in FILES {
+        std::fs::remove_file(house.path().join(path)).unwrap();
+    }
+    CHORES.iter().for_each(|(path, text)| house.write(path, text));
+    house.cofferdam(&["dbt", "parse"]).success();
+    let run = |arguments: &[&str]| house.cofferdam(&[&["dbt"], arguments].concat());
+
+    let built = run(&["build", "--threads", "1"]).success();
+    contains_all(&built, &["PASS=9 WARN=0 ERROR=0 SKIP=0", "built in "]);
+    assert_eq!(told(&house, "select what from SCHEMA.notes order by what"), "end post pre start");
+
+    // A second day: a new row, a changed one. History keeps both names.
+    house.write("seeds/items.csv", "id,name\n1,apple\n2,plum\n3,fig\n");
+    let failed = run(&["build", "--store-failures"]);
+    assert!(!failed.ok);
+    contains_all(&failed, &["FAIL 2 accepted_values_stg_name__apple__pear", "SKIP=3"]);
+    let kept = "select count(*) as n from SCHEMA_dbt_test__audit.accepted_values_stg_name__apple__pear";
+    assert_eq!(told(&house, kept), "2");
+    // Tests stand alone: those behind the one that fails are run.
+    contains_all(&run(&["test"]), &["PASS=3 WARN=0 ERROR=1 SKIP=0"]);
+    run(&["snapshot"]).success();
+    let rows = house.cofferdam(&["dbt", "show", "--inline", PAST, "--output", "json"]).success();
+    assert_eq!(rows.json()["show"].to_string(), r#"[{"n":4,"past":1}]"#);
+
+    // Once it is mended, what failed and what was skipped is done, and nothing else.
+    let failed = run(&["build"]);
+    assert!(!failed.ok);
+    let text = CHORES.iter().find(|(path, _)| *path == "models/chores.yml").unwrap().1;
+    house.write("models/chores.yml", &text.replace("[apple, pear]", "[apple, plum, fig]"));
+    run(&["run", "-s", "+added", "+kept", "--full-refresh"]).success();
+    run(&["build", "-s", "added", "kept"]).success();
+    contains_all(&run(&["retry"]).success(), &["Nothing to do"]);
+    contains_all(
+        &run(&["run-operation", "count_of", "--args", "{model: added}"]).success(),
+        &["added has 3"],
+    );
+
+    for (table, days) in [("fresh", "0"), ("stale", "3"), ("old", "30")] {
+        let told = format!("{{table: {table}, days: {days}}}");
+        let stocked = run(&["run-operation", "stock", "--args", &told]).success();
+        contains_all(&stocked, &[&format!("stocked {table}")]);
+    }
+    let fresh = run(&["source", "freshness"]);
+    assert!(!fresh.ok);
+    contains_all(&fresh, &["PASS raw.fresh", "WARN raw.stale", "ERROR raw.old"]);
+    run(&["source", "freshness", "-s", "source:raw.stale"]).success();
+    assert!(!run(&["run-operation", "nothing"]).ok);
+    house.down();
+}
+
+#[test]
+fn hooks_history_freshness_and_what_failed_work_on_sqlite() {
+    chores(
+        "shop:\n  target: dev\n  outputs:\n    dev: {type: sqlite, path: wh.db, schema: main, threads: 2}\n",
+    );
+}
+
+#[test]
+fn hooks_history_freshness_and_what_failed_work_on_postgresql() {
+    let server = Postgres::start();
+    let (port, password) = (server.port(), Postgres::password("writer"));
+    chores(&format!(
+        "shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, port: {port}, user: writer, \
+         password: {password}, dbname: {DATABASE}, schema: dev, threads: 2}}\n"
+    ));
+}
+
+#[test]
+fn hooks_history_freshness_and_what_failed_work_on_mariadb() {
+    let server = MariaDb::start();
+    let port = server.port();
+    server.sql(
+        "create database dev; create user chores@'%' identified by 'chores'; grant all on *.* to chores@'%'",
+    );
+    chores(&format!(
+        "shop:\n  target: dev\n  outputs:\n    dev: {{type: mariadb, server: 127.0.0.1, port: {port}, user: chores, \
+         password: chores, schema: dev, threads: 2}}\n"
+    ));
 }
 
 #[test]

@@ -194,6 +194,20 @@ pub struct Target {
     pub other: Map<String, Json>,
 }
 
+impl Target {
+    /// Whether the warehouse speaks MySQL's dialect: dbt has three types for it.
+    #[must_use]
+    pub fn is_mysql(&self) -> bool {
+        matches!(self.kind.as_str(), "mysql" | "mysql5" | "mariadb")
+    }
+
+    /// The dialect behind the type.
+    #[must_use]
+    pub fn dialect(&self) -> &str {
+        if self.is_mysql() { "mysql" } else { &self.kind }
+    }
+}
+
 impl Default for Target {
     fn default() -> Self {
         Self {

@@ -90,8 +90,8 @@ fn every_problem_is_reported_at_once_with_its_place() {
         ("packages.yml", "packages:\n  - package: acme/tools\n    version: 1.0.0\n  - local: ../outside\n"),
     ];
     insta::assert_snapshot!(problems(&files), @r#"
-macros/m.sql:2: the Jinja of the macro `m` cannot be read: `%}` cannot stand here
-macros/m.sql:3: the macro `n` is defined twice in the package `shop`: also in macros/m.sql:3
+macros/m.sql:2: CD0946: the Jinja of the macro `m` cannot be read: `%}` cannot stand here
+macros/m.sql:3: CD0946: the macro `n` is defined twice in the package `shop`: also in macros/m.sql:3
 models/a.sql:4: `ref('stg_order')` leads nowhere: there is no model, seed or snapshot of this name; did you mean `stg_orders`?
 models/broken.yml:2: unclosed bracket '['
 models/c.sql:1: `source('raw', 'orders')` leads nowhere: no properties file describes it
@@ -101,7 +101,7 @@ models/e f.sql: `e f` cannot name a node; use 1 to 150 letters, digits, `_`, `-`
 models/exposures.yml:2: `ref('zzz')` leads nowhere: there is no model, seed or snapshot of this name
 models/exposures.yml:2: the exposure `e` has a `type` out of dashboard, notebook, analysis, ml, application
 models/exposures.yml:2: the exposure `e` needs an `owner` with a `name` or an `email`
-models/h.sql:1: `nope` is not defined: no macro of the project, of its packages or of dbt has this name
+models/h.sql:1: CD0947: `nope` is not defined: no macro of the project, of its packages or of dbt has this name
 models/i.sql:2: `i`: `enabled` is true or false, not `"perhaps"`
 models/k.sql: `k` has an enforced contract; a properties file has to name its `columns` with their `data_type`
 models/k.sql: `k` is of the group `none`, which is not there
@@ -113,7 +113,7 @@ models/marts/schema.yml:8: a test is one name with its arguments below it; here 
 models/marts/schema.yml:10: there is no test `tools.thing`: no macro `test_thing` in the package `tools`
 models/marts/schema.yml:11: `arguments` of the test `accepted_values` is a map, not `3`
 models/marts/schema.yml:12: an entry of `models` is a map with a `name`
-models/stg_orders.sql:1: the Jinja cannot be read: `}}` cannot stand here
+models/stg_orders.sql:1: CD0946: the Jinja cannot be read: `}}` cannot stand here
 models/two/g.sql: `g` is the name of models/one/g.sql already; a name is used once in a package
 models/units.yml:2: the unit test `u` looks at the model `nowhere`, which is not there
 models/units.yml:6: the unit test `v`: `ref('a')` has no `rows`; only a seed may be named without

@@ -22,9 +22,9 @@ pub enum Dbt {
     /// Bring snapshots up to date.
     Snapshot(Work),
     /// Render nodes to SQL in `target/compiled`, without running them.
-    Compile(Work),
+    Compile(Preview),
     /// Show the first rows of a model or of a statement.
-    Show(Work),
+    Show(Preview),
     /// List nodes.
     #[command(visible_alias = "list")]
     Ls(Ls),
@@ -71,6 +71,17 @@ pub struct RunOperation {
     /// Its arguments, as a YAML map.
     #[arg(long, value_name = "YAML", default_value = "{}")]
     pub args: String,
+    /// Everything else.
+    #[command(flatten)]
+    pub work: Work,
+}
+
+/// `dbt compile` and `dbt show`.
+#[derive(Debug, Args)]
+pub struct Preview {
+    /// How to print what is asked for.
+    #[arg(long, visible_alias = "output-format", value_enum, default_value_t = Shown::Text)]
+    pub output: Shown,
     /// Everything else.
     #[command(flatten)]
     pub work: Work,
@@ -205,15 +216,13 @@ pub struct Work {
     /// Turn warnings into errors.
     #[arg(long)]
     pub warn_error: bool,
-    /// For `show` and `compile`: print as text or JSON.
-    #[arg(long = "output-format", value_enum, hide = true)]
-    pub output_format: Option<Shown>,
 }
 
-/// How `show` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// How `show` and `compile` print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "plain words")]
 pub enum Shown {
+    #[default]
     Text,
     Json,
 }

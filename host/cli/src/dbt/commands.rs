@@ -1,7 +1,7 @@
 //! The commands, from their arguments to their last line.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::Write as _,
     path::{Component, Path},
@@ -35,6 +35,8 @@ use crate::{
 
 /// There is nothing to do again.
 const NO_RETRY: Code = Code(67);
+/// What `retry` says of a run that went well.
+const NOTHING_LEFT: &str = "Nothing to do: every node of the last run succeeded";
 /// The exit code after Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
 
@@ -71,7 +73,7 @@ impl What {
     }
 
     fn read(word: &str) -> Option<Self> {
-        [Self::Build, Self::Run, Self::Test, Self::Seed, Self::Snapshot, Self::Compile]
+        [Self::Build, Self::Run, Self::Test, Self::Seed, Self::Snapshot, Self::Compile, Self::Docs]
             .into_iter()
             .find(|what| what.word() == word)
     }
@@ -108,12 +110,16 @@ impl What {
 }
 
 /// Runs the nodes of a command.
-pub(super) async fn run(what: What, work: Work) -> Outcome<u8> {
+pub(super) async fn run(what: What, work: Work, shown: Shown) -> Outcome<u8> {
     if work.inline.is_some() && !matches!(what, What::Show | What::Compile) {
         let fix = "use it with `show` or `compile`";
         return Err(Failure::new(BAD_FLAG, "--inline means nothing to this command", fix));
     }
     let at = now();
+    if what == What::Show && work.inline.is_none() && work.select.is_empty() && work.selector.is_none() {
+        let fix = "name a node with --select, or a statement with --inline";
+        return Err(Failure::new(BAD_FLAG, "nothing says what to show", fix));
+    }
     let workplace = work::open(&work, &Extra::inline(&work), at)?;
     let manifest = workplace.manifest()?;
     let ids = if work.inline.is_some() {
@@ -125,13 +131,35 @@ pub(super) async fn run(what: What, work: Work) -> Outcome<u8> {
             .cloned()
             .collect()
     } else {
-        workplace.select(&work, &manifest, what.kinds())?
+        let ids = workplace.select(&work, &manifest, what.kinds())?;
+        if what == What::Show { named(&work, &manifest, ids) } else { ids }
     };
-    go(what, &work, workplace, &manifest, ids, at).await
+    go(Asked { what, work: &work, shown }, workplace, &manifest, ids, at).await
+}
+
+/// Of what is selected, what the selectors name themselves; all but tests where they name none.
+fn named(work: &Work, manifest: &Manifest, ids: Ids) -> Ids {
+    let said = |id: &String| {
+        let name = manifest.node(id).map_or("", |node| node.name.as_str());
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.');
+        work.select
+            .iter()
+            .flat_map(|text| text.split(word))
+            .any(|text| text == name || text.rsplit('.').next() == Some(name))
+    };
+    if ids.iter().any(said) {
+        return ids.into_iter().filter(said).collect();
+    }
+    let is_test = |id: &String| manifest.node(id).is_some_and(Node::is_test);
+    ids.into_iter().filter(|id| !is_test(id)).collect()
 }
 
 /// Runs what did not succeed in the last run.
-pub(super) async fn retry(work: Work) -> Outcome<u8> {
+pub(super) async fn retry(mut work: Work) -> Outcome<u8> {
+    let open =
+        |status: &str| matches!(status, "error" | "fail" | "skipped" | "runtime error" | "partial success");
+    let vars =
+        |whole: &Value| whole.pointer("/args/vars").filter(|vars| vars.is_object()).map(Value::to_string);
     let place = Place::find(&work)?;
     let folder = work.state.clone().unwrap_or_else(|| place.target.clone());
     let Some((results, whole)) = artifacts::earlier(&folder)? else {
@@ -139,28 +167,42 @@ pub(super) async fn retry(work: Work) -> Outcome<u8> {
         return Err(Failure::new(NO_RETRY, "there is no `run_results.json` of an earlier run", fix));
     };
     let word = whole.pointer("/args/which").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |name: &str| whole.pointer(&format!("/args/{name}")).and_then(Value::as_str).map(str::to_owned);
+    if let (Some(macro_name), Some(args)) = (text("macro"), text("args"))
+        && word == What::Operation.word()
+    {
+        if !results.iter().any(|(_, status)| open(status)) {
+            say(work.quiet, NOTHING_LEFT);
+            return Ok(0);
+        }
+        work.vars = work.vars.or_else(|| vars(&whole));
+        return operation(RunOperation { macro_name, args, work }).await;
+    }
     let Some(what) = What::read(&word) else {
         let what = format!("the last command was `{}`, which cannot be run again", text::tame(&word));
         return Err(Failure::new(NO_RETRY, what, "run the command itself"));
     };
-    let open =
-        |status: &str| matches!(status, "error" | "fail" | "skipped" | "runtime error" | "partial success");
     let left: Ids = results.into_iter().filter(|(_, status)| open(status)).map(|(id, _)| id).collect();
     if left.is_empty() {
-        say(work.quiet, "Nothing to do: every node of the last run succeeded");
+        say(work.quiet, NOTHING_LEFT);
         return Ok(0);
     }
-    let mut work = work;
     // What the earlier command said of variables holds again, unless this one says something else.
     if work.vars.is_none() {
-        work.vars = whole.pointer("/args/vars").filter(|vars| vars.is_object()).map(Value::to_string);
+        work.vars = vars(&whole);
     }
-    work.full_refresh |= whole.pointer("/args/full_refresh").and_then(Value::as_bool).unwrap_or(false);
+    let flag = |name: &str| whole.pointer(&format!("/args/{name}")).and_then(Value::as_bool).unwrap_or(false);
+    work.full_refresh |= flag("full_refresh");
+    work.store_failures |= flag("store_failures");
+    work.empty |= flag("empty");
+    work.event_time_start = work.event_time_start.or_else(|| text("event_time_start"));
+    work.event_time_end = work.event_time_end.or_else(|| text("event_time_end"));
     let at = now();
     let workplace = work::open(&work, &Extra::default(), at)?;
     let manifest = workplace.manifest()?;
     let ids = left.into_iter().filter(|id| manifest.node(id).is_some()).collect();
-    go(what, &work, workplace, &manifest, ids, at).await
+    go(Asked { what, work: &work, shown: Shown::Text }, workplace, &manifest, ids, at).await
 }
 
 /// Runs a macro.
@@ -183,20 +225,44 @@ pub(super) async fn operation(operation: RunOperation) -> Outcome<u8> {
         let what = format!("there is no macro `{}` to run", text::tame(&operation.macro_name));
         return Err(Failure::new(BAD_FLAG, what, "name a macro of the project or of one of its packages"));
     }
-    go(What::Operation, &operation.work, workplace, &manifest, ids, at).await
+    let call = Some((operation.macro_name.as_str(), operation.args.as_str()));
+    let asked = Asked { what: What::Operation, work: &operation.work, shown: Shown::Text };
+    carry_out(asked, call, workplace, &manifest, ids, at).await
+}
+
+/// What is to be done, and how to tell of it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    what: What,
+    work: &'a Work,
+    shown: Shown,
 }
 
 /// From selected nodes to the last line.
 async fn go(
-    what: What,
-    work: &Work,
+    asked: Asked<'_>,
     workplace: Workplace,
     manifest: &Manifest,
     ids: Ids,
     at: Timestamp,
 ) -> Outcome<u8> {
+    carry_out(asked, None, workplace, manifest, ids, at).await
+}
+
+/// The same, with the macro of `run-operation`.
+async fn carry_out(
+    asked: Asked<'_>,
+    call: Option<(&str, &str)>,
+    workplace: Workplace,
+    manifest: &Manifest,
+    ids: Ids,
+    at: Timestamp,
+) -> Outcome<u8> {
+    let Asked { what, work, shown } = asked;
     let begun = Instant::now();
-    workplace.write_manifest()?;
+    if what != What::Operation {
+        workplace.write_manifest()?;
+    }
     say(work.quiet, &lines::found(manifest.all()));
     let tasks = workplace.tasks();
     let nodes = execute::tasks(manifest, &tasks, ids.iter());
@@ -208,14 +274,19 @@ async fn go(
         (workplace.place.clone(), workplace.target.clone(), workplace.vars.clone(), workplace.is_bare);
     let folder = workplace.folder.clone();
     let config = workplace.project.config.clone();
-    let signed = release::signed(&folder, workplace.project, at)?;
     let threads = work.threads.unwrap_or(target.threads);
     let mut stale = false;
-    if is_bare {
-        stale |= setup::gateway(&folder, &target, &signed.release, connections(threads))?;
-        setup::grant(&folder, &signed.release, at)?;
-    }
-    release::share_blobs(&folder, &signed.release);
+    let made = if release::signs(&folder) {
+        let signed = release::signed(&folder, workplace.project, at)?;
+        if is_bare {
+            stale |= setup::gateway(&folder, &target, &signed.release, connections(threads))?;
+            setup::grant(&folder, &signed.release, at)?;
+        }
+        release::share_blobs(&folder, &signed.release);
+        Ok(signed)
+    } else {
+        Err(workplace.project)
+    };
     let session = tokio::select! {
         session = Session::open(&folder, &config, threads, at) => session?,
         // What was started so far ends with what waits for it.
@@ -227,9 +298,15 @@ async fn go(
             "The gateway's settings changed: start `cofferdam up` again if the warehouse cannot be reached",
         );
     }
+    let signed = match made {
+        Ok(signed) => signed,
+        Err(project) => release::newest(&session.client, &folder, &project, at).await?,
+    };
     let command = Run {
         what,
         work,
+        shown,
+        call,
         place: &place,
         folder: &folder,
         session: &session,
@@ -249,6 +326,9 @@ async fn go(
 struct Run<'a> {
     what: What,
     work: &'a Work,
+    shown: Shown,
+    /// The macro of `run-operation` and its arguments.
+    call: Option<(&'a str, &'a str)>,
     place: &'a Place,
     folder: &'a crate::folder::Folder,
     session: &'a Session,
@@ -274,11 +354,11 @@ impl<'a> Run<'a> {
         say(quiet, &format!("Concurrency: {} threads", self.threads));
         say(quiet, "");
         let id = invocation_id();
-        if !self.hooks("on-run-start", &id).await? {
+        if !self.hooks("on-run-start", &id, &[]).await? {
             return Ok(1);
         }
         let (ended, interrupted) = execute::run(self.session, &self.order(nodes, &id)).await?;
-        let hooks = interrupted || self.hooks("on-run-end", &id).await?;
+        let hooks = interrupted || self.hooks("on-run-end", &id, &ended).await?;
         let took = self.begun.elapsed().as_secs_f64();
         self.artifacts(&ended, &id, took)?;
         let bad = self.tell(&ended, took)?;
@@ -303,6 +383,7 @@ impl<'a> Run<'a> {
             command,
             fail_fast: self.work.fail_fast,
             quiet: self.work.quiet,
+            alone: matches!(self.what, What::Test | What::Show | What::Docs | What::Freshness),
             paint: Paint::stdout(),
         }
     }
@@ -339,17 +420,13 @@ impl<'a> Run<'a> {
 
     /// A release that does not know what its nodes are to be told would do something else.
     fn check_told(&self) -> Outcome<()> {
-        let known = |name: &str| {
-            let mut params = self.signed.release.tasks.iter().flat_map(|task| &task.params_schema);
-            params.any(|param| param.name == name)
-        };
         let needed = [
             ("command", self.what.told().is_some()),
             ("full_refresh", self.work.full_refresh),
             ("empty", self.work.empty),
             ("store_failures", self.work.store_failures),
         ];
-        match needed.iter().find(|(name, needed)| *needed && !known(name)) {
+        match needed.iter().find(|(name, needed)| *needed && !self.takes(name)) {
             Some((name, _)) => Err(Failure::new(
                 BAD_FLAG,
                 format!("the release does not let a run say `{name}`"),
@@ -359,8 +436,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether a run of the release may say this.
+    fn takes(&self, name: &str) -> bool {
+        let mut params = self.signed.release.tasks.iter().flat_map(|task| &task.params_schema);
+        params.any(|param| param.name == name)
+    }
+
     /// Runs the project's hooks of one kind. Says whether all went well.
-    async fn hooks(&self, kind: &str, id: &str) -> Outcome<bool> {
+    async fn hooks(&self, kind: &str, id: &str, done: &[Ended<'_>]) -> Outcome<bool> {
         if !self.what.has_hooks() {
             return Ok(true);
         }
@@ -373,7 +456,15 @@ impl<'a> Run<'a> {
         if nodes.is_empty() {
             return Ok(true);
         }
-        let (ended, interrupted) = execute::run(self.session, &self.order(nodes, id)).await?;
+        let mut order = self.order(nodes, id);
+        let good = |one: &&Ended<'_>| !one.done.status.is_bad() && one.done.status != Status::Skipped;
+        let built = done.iter().filter(good).filter(|one| one.node.relation_name.is_some());
+        let schemas: BTreeSet<&str> = built.filter_map(|one| one.node.schema.as_deref()).collect();
+        if !schemas.is_empty() && self.takes("schemas") {
+            let json = json!(schemas.into_iter().collect::<Vec<_>>().join(" ")).to_string();
+            order.params.push(Argument { name: "schemas".to_owned(), json });
+        }
+        let (ended, interrupted) = execute::run(self.session, &order).await?;
         let bad = ended.iter().any(|one| one.done.status.is_bad() || one.done.status == Status::Skipped);
         if bad {
             let results: Vec<(&Node, &Done)> = ended.iter().map(|one| (one.node, &one.done)).collect();
@@ -427,6 +518,8 @@ impl<'a> Run<'a> {
             "which": self.what.word(), "select": work.select, "exclude": work.exclude,
             "selector": work.selector, "vars": self.vars, "full_refresh": work.full_refresh,
             "fail_fast": work.fail_fast, "store_failures": work.store_failures, "empty": work.empty,
+            "event_time_start": work.event_time_start, "event_time_end": work.event_time_end,
+            "macro": self.call.map(|call| call.0), "args": self.call.map(|call| call.1),
             "threads": self.threads, "project_dir": self.place.root, "invocation_command":
                 format!("cofferdam dbt {}", self.what.word()),
         });
@@ -446,10 +539,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         if !bad && self.what == What::Compile {
-            let named = self.work.inline.is_some() || !self.work.select.is_empty();
-            if let ([one], true) = (ended, named) {
-                print(&format!("{}\n", one.done.compiled.as_deref().unwrap_or_default()));
-            }
+            self.compiled(ended);
             let count = text::count(ended.len() as u64, "node");
             say(
                 self.work.quiet,
@@ -477,6 +567,28 @@ impl<'a> Run<'a> {
         Ok(bad)
     }
 
+    /// Prints what was compiled of the nodes that the command names.
+    fn compiled(&self, ended: &[Ended<'_>]) {
+        let ids = || ended.iter().map(|one| one.node.unique_id.clone()).collect::<Ids>();
+        let named = match (self.work.inline.is_some(), self.work.select.is_empty()) {
+            (true, _) => ids(),
+            (_, true) => return,
+            _ => {
+                let named = named(self.work, self.manifest, ids());
+                if named.len() == ended.len() && ended.len() > 1 { Ids::new() } else { named }
+            }
+        };
+        for one in ended.iter().filter(|one| named.contains(&one.node.unique_id)) {
+            let code = one.done.compiled.as_deref().unwrap_or_default();
+            let name = &one.node.name;
+            match (self.shown, named.len()) {
+                (Shown::Json, _) => print(&format!("{}\n", json!({"node": name, "compiled": code}))),
+                (Shown::Text, 1) => print(&format!("{code}\n")),
+                (Shown::Text, _) => print(&format!("Compiled node '{}' is:\n{code}\n", text::tame(name))),
+            }
+        }
+    }
+
     fn show(&self, ended: &[Ended<'_>]) -> Outcome<()> {
         for one in ended {
             let Some(bytes) = self.session.objects.kept(&one.run, &one.task, "show.json") else { continue };
@@ -484,7 +596,7 @@ impl<'a> Run<'a> {
                 let fix = "install programs and plugins of one version of Cofferdam";
                 Failure::new(NO_RELEASE, "the rows cannot be read", fix).because(&error)
             })?;
-            if self.work.output_format == Some(Shown::Json) {
+            if self.shown == Shown::Json {
                 let shown = json!({"node": one.node.name, "show": list::json(&rows)});
                 print(&format!("{shown}\n"));
             } else {

@@ -42,6 +42,8 @@ pub(crate) struct Order<'a> {
     pub(crate) command: Command,
     pub(crate) fail_fast: bool,
     pub(crate) quiet: bool,
+    /// Whether no node waits for another, as dbt's tests do not.
+    pub(crate) alone: bool,
     pub(crate) paint: Paint,
 }
 
@@ -56,13 +58,14 @@ pub(crate) struct Ended<'a> {
 
 /// Runs them to their end, in the order they ended.
 pub(crate) async fn run<'a>(session: &Session, order: &Order<'a>) -> Outcome<(Vec<Ended<'a>>, bool)> {
-    let start = StartRun {
+    let begin = |select: Vec<String>| StartRun {
         release: Some(order.release),
-        select: order.nodes.keys().map(ToString::to_string).collect(),
+        select,
         params: order.params.clone(),
         ..StartRun::default()
     };
-    let mut view = session.client.start_run(&start).await.map_err(|e| Failure::of(&e))?;
+    let all = begin(order.nodes.keys().map(ToString::to_string).collect());
+    let mut view = session.client.start_run(&all).await.map_err(|e| Failure::of(&e))?;
     let mut progress = Progress::new(session, order);
     let mut cancelled = false;
     let mut interrupted = false;
@@ -70,7 +73,14 @@ pub(crate) async fn run<'a>(session: &Session, order: &Order<'a>) -> Outcome<(Ve
     loop {
         progress.take(&view);
         if view.state != RunState::Running {
-            return Ok((progress.ended, interrupted));
+            let left = progress.left(&view);
+            if left.is_empty() || cancelled || interrupted {
+                progress.skip(&view);
+                return Ok((progress.ended, interrupted));
+            }
+            // What was skipped because something else failed: it stands alone, and is run after all.
+            view = session.client.start_run(&begin(left)).await.map_err(|e| Failure::of(&e))?;
+            continue;
         }
         if progress.failed && order.fail_fast && !cancelled {
             cancelled = true;
@@ -127,10 +137,11 @@ impl<'a, 'b> Progress<'a, 'b> {
 
     /// Says what changed.
     fn take(&mut self, view: &RunView) {
+        let waits = |task: &TaskView| self.order.alone && task.state == TaskState::Skipped;
         let mut fresh: Vec<&TaskView> = view
             .tasks
             .iter()
-            .filter(|task| !self.over.contains_key(&task.task))
+            .filter(|task| !self.over.contains_key(&task.task) && !waits(task))
             .filter(|task| task.state.is_final() || task.state == TaskState::Leased)
             .collect();
         // As things happened: what ended first makes room for what started after it.
@@ -142,6 +153,25 @@ impl<'a, 'b> Progress<'a, 'b> {
             let Some(node) = self.order.nodes.get(&task.task).copied() else { continue };
             let (number, thread) = self.number(task, node);
             if task.state.is_final() {
+                self.end(view, task, node, number, thread);
+            }
+        }
+    }
+
+    /// What was skipped and waits for nothing that could be mended.
+    fn left(&self, view: &RunView) -> Vec<String> {
+        let skipped = |task: &&TaskView| self.order.alone && task.state == TaskState::Skipped;
+        let left: Vec<String> = view.tasks.iter().filter(skipped).map(|task| task.task.to_string()).collect();
+        // Each run does a part of it, or there is nothing to be done about the rest.
+        if left.len() < view.tasks.len() { left } else { Vec::new() }
+    }
+
+    /// Says that the rest is skipped.
+    fn skip(&mut self, view: &RunView) {
+        for task in view.tasks.iter().filter(|task| task.state.is_final()) {
+            let Some(node) = self.order.nodes.get(&task.task).copied() else { continue };
+            if !self.over.contains_key(&task.task) {
+                let (number, thread) = self.number(task, node);
                 self.end(view, task, node, number, thread);
             }
         }
@@ -172,6 +202,13 @@ impl<'a, 'b> Progress<'a, 'b> {
         }
         let done = self.session.objects.done(view.run.as_str(), task, node.is_test());
         self.failed |= done.status.is_bad();
+        for (is_warning, words) in self.session.objects.said(view.run.as_str(), task) {
+            match is_warning {
+                true if done.status == Status::Warn || done.status.is_bad() => {}
+                true => say(self.order.quiet, &format!("[WARNING]: {}", lines::block(&words))),
+                false => say(self.order.quiet, &lines::block(&words)),
+            }
+        }
         let line =
             lines::end(number, self.order.nodes.len(), node, &done, self.order.command, self.order.paint);
         let silent = self.order.quiet && !done.status.is_bad();

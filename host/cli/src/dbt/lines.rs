@@ -25,7 +25,7 @@ fn described(node: &Node) -> String {
         "model" => format!("sql {} model {name}", text::tame(node.materialized())),
         "seed" => format!("seed file {name}"),
         "source" => format!("freshness of {name}"),
-        "operation" => format!("hook {name}"),
+        "operation" => operation(node, &name),
         kind => format!("{} {name}", text::tame(kind)),
     }
 }
@@ -87,8 +87,19 @@ fn made(node: &Node) -> String {
         "model" => format!("created sql {} model {name}", text::tame(node.materialized())),
         "seed" => format!("loaded seed file {name}"),
         "snapshot" => format!("snapshotted {name}"),
-        "operation" => format!("hook {name}"),
+        "operation" => operation(node, &name),
         _ => name,
+    }
+}
+
+/// A hook by its name, and what `run-operation` runs by its text.
+fn operation(node: &Node, name: &str) -> String {
+    match &node.raw_code {
+        Some(code) if !node.tags.iter().any(|tag| tag.starts_with("on-run-")) => {
+            let call = code.trim_start_matches("{% do ").trim_end_matches(" %}");
+            format!("operation {}", text::tame(&call.chars().take(60).collect::<String>()))
+        }
+        _ => format!("hook {name}"),
     }
 }
 
@@ -107,6 +118,11 @@ fn dotted(words: &str, bracket: String) -> String {
     format!("{words} {} [{bracket}]", ".".repeat(dots))
 }
 
+/// Words of a template, each line without what could move the cursor.
+pub(crate) fn block(words: &str) -> String {
+    words.lines().map(text::tame).collect::<Vec<_>>().join("\n")
+}
+
 /// `Found 5 models, 3 seeds, 20 data tests`.
 pub(crate) fn found<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
     let mut counts: Vec<(&str, u64)> = Vec::new();
@@ -119,7 +135,7 @@ pub(crate) fn found<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
             "unit_test" => "unit test",
             "source" => "source",
             "exposure" => "exposure",
-            "operation" => "hook",
+            "operation" if node.tags.iter().any(|tag| tag.starts_with("on-run-")) => "hook",
             _ => continue,
         };
         match counts.iter_mut().find(|(known, _)| *known == kind) {
@@ -184,8 +200,10 @@ fn details(node: &Node, done: &Done, paint: Paint) -> String {
         (None, Some(rows)) => format!("Got {}", text::count(rows.unsigned_abs(), "result")),
         (None, None) => String::new(),
     };
-    for line in told.lines() {
-        out.push_str(&format!("  {}\n", text::tame(line)));
+    let code = done.code.as_ref().filter(|code| !told.contains(code.as_str()));
+    let code = code.map(|code| format!("{}: ", text::tame(code))).unwrap_or_default();
+    for (at, line) in told.lines().enumerate() {
+        out.push_str(&format!("  {}{}\n", if at == 0 { &code } else { "" }, text::tame(line)));
     }
     if done.compiled.is_some() {
         out.push_str(&format!("  compiled code at {}\n", compiled_path(node)));

@@ -31,16 +31,17 @@ use crate::failure::Outcome;
 /// Runs one of dbt's commands.
 pub(crate) async fn run(command: Dbt) -> Outcome<u8> {
     use commands::{What, run};
+    let text = args::Shown::Text;
     match command {
-        Dbt::Build(work) => run(What::Build, work).await,
-        Dbt::Run(work) => run(What::Run, work).await,
-        Dbt::Test(work) => run(What::Test, work).await,
-        Dbt::Seed(work) => run(What::Seed, work).await,
-        Dbt::Snapshot(work) => run(What::Snapshot, work).await,
-        Dbt::Compile(work) => run(What::Compile, work).await,
-        Dbt::Show(work) => run(What::Show, work).await,
-        Dbt::Source(Source::Freshness(work)) => run(What::Freshness, work).await,
-        Dbt::Docs(Docs::Generate(work)) => run(What::Docs, work).await,
+        Dbt::Build(work) => run(What::Build, work, text).await,
+        Dbt::Run(work) => run(What::Run, work, text).await,
+        Dbt::Test(work) => run(What::Test, work, text).await,
+        Dbt::Seed(work) => run(What::Seed, work, text).await,
+        Dbt::Snapshot(work) => run(What::Snapshot, work, text).await,
+        Dbt::Compile(asked) => run(What::Compile, asked.work, asked.output).await,
+        Dbt::Show(asked) => run(What::Show, asked.work, asked.output).await,
+        Dbt::Source(Source::Freshness(work)) => run(What::Freshness, work, text).await,
+        Dbt::Docs(Docs::Generate(work)) => run(What::Docs, work, text).await,
         Dbt::Retry(work) => commands::retry(work).await,
         Dbt::RunOperation(operation) => commands::operation(operation).await,
         Dbt::Ls(ls) => commands::ls(&ls),

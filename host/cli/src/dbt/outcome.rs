@@ -90,6 +90,8 @@ pub(crate) struct Stretch {
 pub(crate) struct Done {
     pub(crate) status: Status,
     pub(crate) message: Option<String>,
+    /// The code of what went wrong.
+    pub(crate) code: Option<String>,
     pub(crate) failures: Option<i64>,
     pub(crate) adapter_response: Map<String, Value>,
     pub(crate) compile: Option<Stretch>,
@@ -106,6 +108,7 @@ impl Done {
         Self {
             status: Status::Skipped,
             message: None,
+            code: None,
             failures: None,
             adapter_response: Map::new(),
             compile: None,
@@ -138,6 +141,21 @@ impl Objects {
         read(&self.attempt(run, task).join(name))
     }
 
+    /// What templates said with `log(…, info=true)`, `print` and `exceptions.warn`: each line, and
+    /// whether it is a warning.
+    pub(crate) fn said(&self, run: &str, task: &TaskView) -> Vec<(bool, String)> {
+        let log = read(&self.attempt(run, task).with_extension("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        let line = |line: &str| {
+            let (_, rest) = line.split_once(' ')?;
+            let (level, words) = rest.split_once(' ')?;
+            // A line break stands as a sign of its own in a log.
+            let words = words.replace(" ⏎ ", "\n");
+            matches!(level, "info" | "warn").then(|| (level == "warn", words))
+        };
+        log.lines().filter_map(line).collect()
+    }
+
     fn attempt(&self, run: &str, task: &TaskView) -> PathBuf {
         self.folder.join(format!("runs/{run}/{}/attempt-{}", task.task, task.attempt))
     }
@@ -168,6 +186,7 @@ impl Objects {
         Done {
             status,
             message: message(&kept, end.as_ref(), task, status),
+            code: (status == Status::Error).then(|| code(end.as_ref(), task)).flatten(),
             failures: kept.failures,
             adapter_response,
             compile: timing("compile"),
@@ -187,7 +206,7 @@ fn status(state: TaskState, kept: &Kept, end: Option<&AttemptResult>, is_test: b
         TaskState::Failed => match said {
             Some(Status::Fail) => Status::Fail,
             // A test that said nothing of itself but found rows.
-            None if is_test && end.is_some_and(|end| end.guest_code.as_deref() == Some("CD0921")) => {
+            None if is_test && end.is_some_and(|end| end.guest_code.as_deref() == Some("CD0922")) => {
                 Status::Fail
             }
             _ => Status::Error,
@@ -207,6 +226,13 @@ fn message(kept: &Kept, end: Option<&AttemptResult>, task: &TaskView, status: St
         },
     };
     found.or_else(|| task.code.map(|code| format!("{code}; the words of the attempt lie with the executor")))
+}
+
+/// The plugin's own code before the host's: it says more.
+fn code(end: Option<&AttemptResult>, task: &TaskView) -> Option<String> {
+    let of_guest = end.and_then(|end| end.guest_code.clone());
+    let looks = |code: &String| code.len() == 6 && code.starts_with("CD");
+    of_guest.filter(looks).or_else(|| end?.code.clone()).or_else(|| task.code.map(|code| code.to_string()))
 }
 
 fn stretch(from: Option<String>, to: Option<String>) -> Option<Stretch> {

@@ -7,11 +7,13 @@
 //! Source: `docs/guides/move-a-dbt-project.md`.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use cofferdam_bundle::statement::{FileEntry, Release};
+use cofferdam_client::Client;
 use cofferdam_ids::{Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,9 +25,11 @@ use super::{
 };
 use crate::{
     config::Config,
-    failure::{Failure, Outcome, PROBLEMS},
+    failure::{Failure, NO_RELEASE, Outcome, PROBLEMS},
     folder::{self, Folder},
+    keys,
     release::{self, Described, Mount, TakenIn},
+    text,
 };
 
 /// Descriptions kept.
@@ -54,7 +58,7 @@ pub(crate) const INLINE: &str = "cofferdam_inline";
 pub(crate) struct Extra {
     /// The statement of `--inline`: an analysis.
     pub(crate) inline: Option<String>,
-    /// The call of `run-operation`: a hook.
+    /// The call of `run-operation`: a setting of the loader.
     pub(crate) hook: Option<String>,
 }
 
@@ -74,18 +78,6 @@ impl Extra {
         };
         if let Some(sql) = &self.inline {
             put(format!("{}/{INLINE}.sql", place.analyses), sql.as_bytes())?;
-        }
-        if let Some(hook) = &self.hook {
-            let mut project = read_yaml(&place.root.join("dbt_project.yml"), PROBLEMS)?;
-            let hooks = match project.get("on-run-start").cloned() {
-                Some(Value::Array(hooks)) => hooks,
-                Some(Value::Null) | None => Vec::new(),
-                Some(one) => vec![one],
-            };
-            project["on-run-start"] =
-                hooks.into_iter().chain([Value::String(hook.clone())]).collect::<Vec<_>>().into();
-            // JSON is YAML.
-            put("dbt_project.yml".to_owned(), project.to_string().as_bytes())?;
         }
         taken.files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(())
@@ -280,6 +272,55 @@ pub(crate) fn signed(folder: &Folder, project: Project, now: Timestamp) -> Outco
     folder::replace(&file, &folder::json_text(&last), 0o600)?;
     let sha256 = verified.body_sha256();
     Ok(Signed { local: built.local, sha256, release: verified.into_statement(), fresh: true })
+}
+
+/// Whether this machine signs what it runs. One that works with a scheduler elsewhere and has no key
+/// runs what was released.
+pub(crate) fn signs(folder: &Folder) -> bool {
+    let elsewhere = std::env::var_os("COFFERDAM_URL").is_some_and(|url| !url.is_empty());
+    folder.is_bare() || !elsewhere || folder.key_file("release").exists()
+}
+
+/// The scheduler's newest release, which has to be what lies here, file by file.
+pub(crate) async fn newest(
+    client: &Client,
+    folder: &Folder,
+    project: &Project,
+    now: Timestamp,
+) -> Outcome<Signed> {
+    let releases = client.releases().await.map_err(|e| Failure::of(&e))?.releases;
+    let own = releases.iter().find(|release| release.project == project.config.project_id());
+    let Some(view) = own else {
+        let fix = "let the release signer run `cofferdam release build --sign --push`";
+        return Err(Failure::new(NO_RELEASE, "the scheduler has no release of this project", fix)
+            .why("this machine has no release key, so it runs what was released"));
+    };
+    let envelope = client.release(&view.sha256).await.map_err(|e| Failure::of(&e))?;
+    // Where the trust root is at hand, the signature is checked here as well; the executor always does.
+    let root = keys::root(folder, now).ok();
+    let opened = release::open_any(&envelope, root.as_ref().map(|(_, root)| root.release_keys()))?;
+    let released = opened.release;
+    if let Some(path) = differs(project, &released) {
+        let what =
+            format!("release {} is not what lies here: `{}` differs", view.release_seq, text::tame(&path));
+        let fix = "take the state that was released, leave out flags that change it (--vars, --target, --store-failures), or \
+                   let the release signer build and push this one";
+        return Err(Failure::new(NO_RELEASE, what, fix)
+            .why("this machine has no release key, so it runs what was released"));
+    }
+    let local = release::Local::of(folder, view.release_seq.0);
+    Ok(Signed { local, sha256: view.sha256, release: released, fresh: false })
+}
+
+/// The first file that a release has otherwise than this project, or not at all.
+fn differs(project: &Project, released: &Release) -> Option<String> {
+    let made = project.described.iter().flat_map(|one| &one.files);
+    let here: BTreeMap<&str, Sha256Digest> =
+        project.taken.files.iter().chain(made).map(|file| (file.path.as_str(), file.sha256)).collect();
+    let there: BTreeMap<&str, Sha256Digest> =
+        released.files.iter().map(|file| (file.path.as_str(), file.sha256)).collect();
+    let paths = here.keys().chain(there.keys());
+    paths.filter(|path| here.get(*path) != there.get(*path)).min().map(|path| (*path).to_owned())
 }
 
 /// Puts the blobs of a release where the scheduler and the executor of this folder look first, so

@@ -35,6 +35,9 @@ use crate::{
 pub(crate) const SECRET_VARIABLE: Code = Code(65);
 /// Variables whose values stay out of everything that is kept.
 const SECRET_PREFIX: &str = "DBT_ENV_SECRET";
+/// Words of names whose values are secrets more often than not: those that are set stay out as well.
+const SECRET_WORDS: [&str; 8] =
+    ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY", "CREDENTIAL"];
 /// How long a local grant holds.
 const GRANT_VALID: Duration = Duration::from_secs(90 * 86_400);
 /// Rows a local grant lets a task read out.
@@ -151,6 +154,7 @@ pub(crate) const PARAMS: &str = r#"
   { name = "event_time_start", type = "text" },
   { name = "event_time_end", type = "text" },
   { name = "invocation", type = "text" },
+  { name = "schemas", type = "text", max = "4000" },
 "#;
 
 fn quoted(text: &str) -> String {
@@ -211,9 +215,14 @@ pub(crate) fn variables(texts: &[String]) -> Outcome<BTreeMap<String, String>> {
             names.insert(name.to_owned());
         }
     }
-    if let Some(secret) = names.iter().find(|name| name.starts_with(SECRET_PREFIX)) {
+    let is_secret = |name: &&String| {
+        let word = name.to_ascii_uppercase();
+        let is_named_so = SECRET_WORDS.iter().any(|secret| word.contains(secret));
+        name.starts_with(SECRET_PREFIX) || is_named_so && std::env::var_os(name.as_str()).is_some()
+    };
+    if let Some(secret) = names.iter().find(is_secret) {
         let what = format!("the project asks for `{}`, which is a secret", text::tame(secret));
-        let fix = "use it in `profiles.yml` alone: what a project reads becomes part of a signed release, where others can read it";
+        let fix = "use it in `profiles.yml` alone, or unset it: what a project reads becomes part of a signed release, where others can read it";
         return Err(Failure::new(SECRET_VARIABLE, what, fix));
     }
     Ok(names.into_iter().filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect())
@@ -392,7 +401,7 @@ mod tests {
         let refused = variables(&["{{ env_var('DBT_ENV_SECRET_TOKEN') }}".to_owned()]).unwrap_err();
         insta::assert_snapshot!(refused.render(), @"
         error[CD0065]: the project asks for `DBT_ENV_SECRET_TOKEN`, which is a secret
-          fix: use it in `profiles.yml` alone: what a project reads becomes part of a signed release, where others can read it
+          fix: use it in `profiles.yml` alone, or unset it: what a project reads becomes part of a signed release, where others can read it
         ");
     }
 

@@ -37,6 +37,16 @@ pub(crate) const BAD_FLAG: Code = Code(66);
 /// Folders that are never part of a project's text.
 const SKIPPED: [&str; 5] = ["target", "logs", "node_modules", "venv", "env"];
 
+/// Files that are never part of a project's text: logins, and where packages come from.
+const NOT_READ: [&str; 6] = [
+    "profiles.yml",
+    "profiles.yaml",
+    "packages.yml",
+    "packages.yaml",
+    "dependencies.yml",
+    "package-lock.yml",
+];
+
 /// A project that a command works in.
 pub(crate) struct Workplace {
     pub(crate) place: Place,
@@ -57,7 +67,7 @@ pub(crate) fn open(work: &Work, extra: &Extra, now: Timestamp) -> Outcome<Workpl
     let vars = variables(work)?;
     let target = profile::read(work, &place)?;
     let is_bare = folder.is_bare();
-    let (config, text) = if is_bare {
+    let (mut config, mut text) = if is_bare {
         let env = setup::variables(&texts(&place.root))?;
         let asked = setup::Asked { place: &place, target: &target, vars: &vars, env: &env };
         let (config, text) = setup::config(&folder, &asked)?;
@@ -77,6 +87,7 @@ pub(crate) fn open(work: &Work, extra: &Extra, now: Timestamp) -> Outcome<Workpl
     } else {
         configured(&folder, &target, &vars)?
     };
+    tell(&mut config, &mut text, work, extra);
     let project = release::project(&folder, &place, config, &text, extra)?;
     let manifest_bytes = project.manifest(&folder)?;
     Ok(Workplace { place, folder, target, vars, project, manifest_bytes, is_bare })
@@ -102,6 +113,24 @@ fn configured(folder: &Folder, target: &Target, vars: &Map<String, Value>) -> Ou
     Ok((config, text))
 }
 
+/// What a command asks of the loader itself: it becomes part of what the release asks to be allowed.
+fn tell(config: &mut Config, text: &mut String, work: &Work, extra: &Extra) {
+    let mut told = Vec::new();
+    if work.store_failures {
+        told.push(("store_failures", Value::Bool(true)));
+    }
+    if let Some(call) = &extra.hook {
+        told.push(("operation", Value::String(call.clone())));
+    }
+    for (name, value) in told {
+        for loader in &mut config.loaders {
+            loader.settings.remove(name);
+            setup::fill(&mut loader.settings, name, &value);
+        }
+        text.push_str(&format!("\n# {name} = {value}"));
+    }
+}
+
 /// Flags of dbt that are known and not supported.
 fn refuse(work: &Work) -> Outcome<()> {
     if work.defer || work.favor_state {
@@ -109,7 +138,17 @@ fn refuse(work: &Work) -> Outcome<()> {
         return Err(Failure::new(BAD_FLAG, "--defer is not supported", fix)
             .why("a node reads relations of its own target alone, as its grant says"));
     }
-    Ok(())
+    match (&work.event_time_start, &work.event_time_end) {
+        (Some(_), None) | (None, Some(_)) => {
+            let fix = "give both --event-time-start and --event-time-end, or none of them";
+            Err(Failure::new(BAD_FLAG, "a window of time has a start and an end", fix))
+        }
+        (Some(start), Some(end)) if start >= end => {
+            let what = format!("the window from {} to {} is empty", text::tame(start), text::tame(end));
+            Err(Failure::new(BAD_FLAG, what, "let --event-time-start lie before --event-time-end"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn variables(work: &Work) -> Outcome<Map<String, Value>> {
@@ -138,6 +177,10 @@ fn texts(root: &Path) -> Vec<String> {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
+            // What these say is for this machine, and no part of what runs.
+            if NOT_READ.contains(&&*name) {
+                continue;
+            }
             if name.starts_with('.') || (depth == 0 && SKIPPED.contains(&&*name)) || depth > 32 {
                 continue;
             }

@@ -184,7 +184,11 @@ fn ask(mut command: Command, question: &[u8]) -> Outcome<Said> {
 fn problems_failure(problems: &[Problem]) -> Box<Failure> {
     let mut before = String::new();
     for problem in problems.iter().take(PROBLEMS_SHOWN_MAX) {
-        before.push_str(&format!("error: {}\n", text::tame(&problem.message)));
+        let message = text::tame(&problem.message);
+        match coded(&message) {
+            Some((code, rest)) => before.push_str(&format!("error[{code}]: {rest}\n")),
+            None => before.push_str(&format!("error: {message}\n")),
+        }
         let path = text::tame(&problem.path);
         match (path.is_empty(), problem.line) {
             (true, _) => {}
@@ -198,6 +202,13 @@ fn problems_failure(problems: &[Problem]) -> Box<Failure> {
     before.push('\n');
     let what = format!("the project has {}", text::count(problems.len() as u64, "problem"));
     Failure::new(PROBLEMS, what, "mend the places named above and build again").after(before)
+}
+
+/// A message that begins with a code of its own: the code, and the rest.
+fn coded(message: &str) -> Option<(&str, &str)> {
+    let (code, rest) = message.split_once(": ")?;
+    let digits = code.strip_prefix("CD")?;
+    (digits.len() == 4 && digits.bytes().all(|c| c.is_ascii_digit())).then_some((code, rest))
 }
 
 #[cfg(test)]
@@ -214,15 +225,18 @@ mod tests {
                 12,
                 "no model or seed is called `fligths`; did you mean `flights`?",
             ),
+            problem("models/a.sql", 3, "CD0948: the text is too deep"),
             problem("dbt_project.yml", 0, "the file has no `name`"),
         ]);
         insta::assert_snapshot!(failure.render(), @r"
         error: no model or seed is called `fligths`; did you mean `flights`?
           --> models/marts/delays.sql:12
+        error[CD0948]: the text is too deep
+          --> models/a.sql:3
         error: the file has no `name`
           --> dbt_project.yml
 
-        error[CD0009]: the project has 2 problems
+        error[CD0009]: the project has 3 problems
           fix: mend the places named above and build again
         ");
         assert_eq!(failure.exit_code(), 1);

@@ -33,7 +33,7 @@ impl Build<'_> {
         let mut library = Library::new(&root, &shared.target.kind);
         for (path, block) in crate::builtin::blocks() {
             if let Some(problem) = library.insert(crate::builtin::PACKAGE, path, block) {
-                self.problems.add(&problem.path, problem.line, problem.message);
+                self.problems.add(&problem.path, problem.line, problem.coded());
             }
         }
         for dispatch in &shared.project.dispatch {
@@ -48,14 +48,14 @@ impl Build<'_> {
             let Some(text) = self.text_of(&file) else { continue };
             let package = self.packages[file.package].name().to_owned();
             for problem in library.add(&package, &file.path, &text) {
-                self.problems.add(&problem.path, problem.line, problem.message);
+                self.problems.add(&problem.path, problem.line, problem.coded());
             }
         }
         self.generators = Generators::of(&library, &root, &shared_kind(self));
         for problem in library.check() {
             // A macro of a package may be for another warehouse, and never be called.
             if problem.path.starts_with(&self.root) && self.is_of_root(&problem.path) {
-                self.problems.add(&problem.path, problem.line, problem.message);
+                self.problems.add(&problem.path, problem.line, problem.coded());
             } else {
                 self.notes.0.push(format!("{}:{}: {}", problem.path, problem.line, problem.message));
             }
@@ -92,7 +92,7 @@ impl Build<'_> {
                         );
                     }
                 }
-                Err(why) => self.problems.add(&file.path, why.line, why.message),
+                Err(why) => self.problems.add(&file.path, why.line, why.coded()),
             }
         }
         for file in self.files_of(Role::Fixture) {

@@ -98,7 +98,8 @@ impl Build<'_> {
         match self.engine.evaluate(package, &item.path, inner, &world) {
             Ok(_) => item.take(world.found()),
             Err(why) => {
-                self.problems.add(&item.path, item.line, format!("`{call}`: {}", why.message));
+                let message = format!("{}: `{call}`: {}", why.code(), why.message);
+                self.problems.add(&item.path, item.line, message);
                 item.broken = true;
             }
         }

@@ -314,7 +314,8 @@ impl Build<'_> {
         let values = match arguments::rendered(&self.engine, package, &path, arguments, &world) {
             Ok(values) => values,
             Err(why) => {
-                self.problems.add(&path, item.line, format!("the test `{}`: {}", item.name(), why.message));
+                let message = format!("{}: the test `{}`: {}", why.code(), item.name(), why.message);
+                self.problems.add(&path, item.line, message);
                 item.broken = true;
                 return Map::new();
             }
@@ -330,7 +331,8 @@ impl Build<'_> {
             } else {
                 format!("{} ({}:{})", why.message, why.path, why.line)
             };
-            self.problems.add(&path, item.line, format!("the test `{}`: {message}", item.name()));
+            let message = format!("{}: the test `{}`: {message}", why.code(), item.name());
+            self.problems.add(&path, item.line, message);
             item.broken = true;
         }
         config

@@ -17,6 +17,7 @@ mod macros;
 mod manifest;
 mod naming;
 mod nodes;
+mod operation;
 mod patches;
 mod requests;
 mod resolve;
@@ -78,6 +79,10 @@ pub(crate) struct Build<'a> {
     macro_words: HashMap<(String, String), documents::MacroWords>,
     /// Rows of fixtures by package and name.
     fixtures: BTreeMap<(usize, String), (SourceFile, String)>,
+    /// The text of `run-operation`, where the build is made for one.
+    operation: Option<String>,
+    /// Whether tests keep the rows they find, where they say nothing of it themselves.
+    keep_failures: bool,
 }
 
 /// The tasks of a project, and the files they need.
@@ -96,6 +101,7 @@ pub(crate) fn describe(cx: &ProjectContext<'_>, config: &ProjectConfig) -> Resul
     build.add_exposures();
     build.add_groups();
     build.add_unit_tests();
+    build.add_operation();
     build.resolve();
     build.finish()
 }
@@ -129,7 +135,7 @@ impl Build<'_> {
     fn value(&self, package: usize, path: &str, text: &str) -> Result<Json, String> {
         let world = Describing::values(&self.around);
         let name = self.packages[package].name();
-        let value = self.engine.native(name, path, text, &world).map_err(|why| why.message.clone())?;
+        let value = self.engine.native(name, path, text, &world).map_err(|why| why.coded())?;
         to_json(&value)
     }
 

@@ -290,7 +290,7 @@ impl Build<'_> {
                     return Some(found);
                 }
                 let path = if why.path.is_empty() { item.path.clone() } else { why.path.clone() };
-                self.problems.add(&path, why.line, why.message.clone());
+                self.problems.add(&path, why.line, why.coded());
                 item.broken = true;
                 Some(found)
             }
@@ -315,7 +315,10 @@ impl Build<'_> {
             call,
         };
         match places.resolve(item.kind) {
-            Ok(resolved) => {
+            Ok(mut resolved) => {
+                if self.keep_failures && item.kind == Kind::Test {
+                    keep_failures(&mut resolved.config);
+                }
                 item.enabled = resolved.config.get("enabled") != Some(&Json::Bool(false));
                 item.node.insert("config".to_owned(), Json::Object(resolved.config));
                 item.node.insert("unrendered_config".to_owned(), Json::Object(resolved.unrendered));
@@ -354,12 +357,21 @@ impl Build<'_> {
                 Ok(_) => item.take(world.found()),
                 Err(why) => {
                     let shown: String = statement.chars().take(80).collect();
-                    let message = format!("`{}`: the hook `{shown}`: {}", item.name(), why.message);
+                    let message =
+                        format!("{}: `{}`: the hook `{shown}`: {}", why.code(), item.name(), why.message);
                     self.problems.add(&item.path, 0, message);
                     item.broken = true;
                 }
             }
         }
+    }
+}
+
+/// A test that says nothing of the rows it finds keeps them, as the command asks.
+fn keep_failures(config: &mut Map<String, Json>) {
+    if config.get("store_failures").is_none_or(Json::is_null) {
+        config.insert("store_failures".to_owned(), true.into());
+        config.insert("store_failures_as".to_owned(), "table".into());
     }
 }
 

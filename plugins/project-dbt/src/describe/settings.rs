@@ -42,6 +42,7 @@ pub(super) fn begin<'a>(
     };
     let given = given(config, &mut problems);
     let mut around = surroundings(config, &mut problems);
+    let (operation, keep_failures) = told(config, &mut problems);
     let files = match cx.files.list("") {
         Ok(files) => files,
         Err(why) => {
@@ -78,14 +79,13 @@ pub(super) fn begin<'a>(
         packages.push(Package { folder, file });
     }
     complete(&mut around, &packages, &given);
-    let name = packages[0].name().to_owned();
-    let kind = around.shared.target.kind.clone();
+    let engine = plain_engine(packages[0].name(), &around.shared.target.kind);
     let files = inventory(&packages, &files);
     Ok(Build {
         cx,
         gateway: config.gateway.clone(),
         root,
-        engine: plain_engine(&name, &kind),
+        engine,
         generators: Generators::default(),
         packages,
         around,
@@ -101,6 +101,8 @@ pub(super) fn begin<'a>(
         doc_files: BTreeMap::new(),
         macro_words: HashMap::new(),
         fixtures: BTreeMap::new(),
+        operation,
+        keep_failures,
     })
 }
 
@@ -174,9 +176,16 @@ fn surroundings(config: &ProjectConfig, problems: &mut Problems) -> Around {
             env.insert(name.clone(), crate::python::text(value));
         }
     }
-    let mark = if matches!(target.kind.as_str(), "mysql" | "mariadb") { '`' } else { '"' };
+    let mark = if target.is_mysql() { '`' } else { '"' };
     let quoting = Quoting { mark, ..Quoting::default() };
     Around { shared: Shared { target, env, ..Shared::default() }, quoting, docs: BTreeMap::new() }
+}
+
+/// What a command asks of the build: an operation, and whether tests keep what they find.
+fn told(config: &ProjectConfig, problems: &mut Problems) -> (Option<String>, bool) {
+    let operation = setting(&config.settings, "operation", problems);
+    let keeps = setting(&config.settings, "store_failures", problems);
+    (operation.and_then(|text| Some(text.as_str()?.to_owned())), keeps == Some(Json::Bool(true)))
 }
 
 fn setting(settings: &[Argument], name: &str, problems: &mut Problems) -> Option<Json> {
@@ -243,7 +252,7 @@ impl Reader<'_, '_> {
         let around = self.around;
         let render = |text: &str, _line: u32| {
             let world = Describing::values(around);
-            let value = engine.native("", &path, text, &world).map_err(|why| why.message.clone())?;
+            let value = engine.native("", &path, text, &world).map_err(|why| why.coded())?;
             to_json(&value)
         };
         file::read(&path, &text, &render, self.notes, self.problems)

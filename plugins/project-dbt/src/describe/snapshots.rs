@@ -31,7 +31,7 @@ impl Build<'_> {
                         blocks.into_iter().filter(|block| block.kind == BlockKind::Snapshot).collect();
                     found.push((file, text, blocks));
                 }
-                Err(why) => self.problems.add(&file.path, why.line, why.message),
+                Err(why) => self.problems.add(&file.path, why.line, why.coded()),
             }
         }
         let mut known: Vec<(usize, String)> = found

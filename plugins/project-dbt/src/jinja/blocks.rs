@@ -74,6 +74,14 @@ pub struct SourceProblem {
     pub message: String,
 }
 
+impl SourceProblem {
+    /// What is wrong, the code of what is not Jinja in front.
+    #[must_use]
+    pub fn coded(&self) -> String {
+        format!("CD0946: {}", self.message)
+    }
+}
+
 /// The blocks of a file, in order; everything outside of them is left out.
 ///
 /// # Errors

@@ -34,6 +34,12 @@ pub enum RenderKind {
 }
 
 impl RenderError {
+    /// What is wrong, its code in front.
+    #[must_use]
+    pub fn coded(&self) -> String {
+        format!("{}: {}", self.code(), self.message)
+    }
+
     /// The stable code of its kind.
     #[must_use]
     pub fn code(&self) -> &'static str {

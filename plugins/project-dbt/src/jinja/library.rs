@@ -94,7 +94,7 @@ impl Library {
         // Adapters that are others' children in dbt see their parents' macros.
         prefixes.extend(match adapter_type {
             "redshift" => Some("postgres".to_owned()),
-            "mariadb" => Some("mysql".to_owned()),
+            "mariadb" | "mysql5" => Some("mysql".to_owned()),
             _ => None,
         });
         prefixes.push("default".to_owned());
@@ -124,7 +124,8 @@ impl Library {
     /// The mark names are quoted with.
     #[must_use]
     pub fn quote_mark(&self) -> char {
-        if matches!(self.adapter_type(), "mysql" | "mariadb" | "bigquery" | "databricks" | "spark") {
+        if matches!(self.adapter_type(), "mysql" | "mysql5" | "mariadb" | "bigquery" | "databricks" | "spark")
+        {
             '`'
         } else {
             '"'

@@ -14,7 +14,7 @@ use crate::codes;
 use crate::problem::did_you_mean;
 
 /// Arguments with a meaning of their own; every other one is a variable of the project.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "args",
     "command",
     "empty",
@@ -25,6 +25,7 @@ const OWN: [&str; 13] = [
     "invocation",
     "limit",
     "macro",
+    "schemas",
     "selected",
     "store_failures",
     "vars",
@@ -64,6 +65,8 @@ pub(super) struct Ask {
     pub(super) event_time_start: Option<String>,
     pub(super) event_time_end: Option<String>,
     pub(super) selected: Vec<String>,
+    /// The schemas the run built in, for what comes after all nodes.
+    pub(super) schemas: Vec<String>,
 }
 
 impl Ask {
@@ -102,8 +105,15 @@ impl Ask {
             event_time_start: invocation.argument("event_time_start")?,
             event_time_end: invocation.argument("event_time_end")?,
             selected: invocation.argument("selected")?.unwrap_or_default(),
+            schemas: schemas(invocation)?,
         })
     }
+}
+
+/// The schemas, as names with spaces between them.
+fn schemas(invocation: &Invocation) -> Result<Vec<String>, TaskFailure> {
+    let text: Option<String> = invocation.argument("schemas")?;
+    Ok(text.unwrap_or_default().split_whitespace().map(str::to_owned).collect())
 }
 
 /// Variables: an object, or the text of one.

@@ -6,7 +6,7 @@
 //! Fails: with the node's name and file; what was there stays.
 //! Source: dbt's materializations.
 
-use cofferdam_sdk::{Outcome, TaskFailure};
+use cofferdam_sdk::{Failure, Outcome, TaskFailure};
 use serde_json::Value as Json;
 
 use super::Run;
@@ -85,20 +85,24 @@ impl Run<'_> {
 
     /// Makes sure the node's schema is there.
     pub(super) fn ready(&self, around: &Around<'_>) -> Result<(), TaskFailure> {
-        let warehouse = around.scene.warehouse;
         let parts = self.document.node.relation();
-        let failed = |why| self.sql_failure(around, why);
+        self.ready_for(around, &parts.schema, &parts.identifier).map_err(|why| self.sql_failure(around, why))
+    }
+
+    /// Makes a schema, unless it is there; what is in it of this name is known then.
+    pub(super) fn ready_for(&self, around: &Around<'_>, schema: &str, name: &str) -> Result<(), Failure> {
+        let warehouse = around.scene.warehouse;
         if self.document.shared.target.kind != "postgres" {
-            return warehouse.ensure_schema(&parts.schema).map_err(failed);
+            return warehouse.ensure_schema(schema);
         }
-        let (there, _) = warehouse.look(&parts.schema, &parts.identifier).map_err(failed)?;
+        let (there, _) = warehouse.look(schema, name)?;
         if there {
             return Ok(());
         }
         let begun = warehouse.wire.is_begun();
-        warehouse.wire.rollback().map_err(failed)?;
-        warehouse.ensure_schema(&parts.schema).map_err(failed)?;
-        if begun { warehouse.wire.begin().map_err(failed) } else { Ok(()) }
+        warehouse.wire.rollback()?;
+        warehouse.ensure_schema(schema)?;
+        if begun { warehouse.wire.begin() } else { Ok(()) }
     }
 
     /// Runs hooks of the node: those inside of the transaction, or those outside.

@@ -15,7 +15,7 @@ pub(super) fn select(
     rows: &[Map<String, Json>],
     columns: &[ColumnInfo],
     what: &str,
-    quote: &dyn Fn(&str) -> String,
+    dialect: Dialect,
 ) -> Result<String, String> {
     for row in rows {
         for name in row.keys() {
@@ -29,7 +29,11 @@ pub(super) fn select(
         let values = columns.iter().map(|column| {
             let told = row.iter().find(|(name, _)| column.name.eq_ignore_ascii_case(name));
             let value = told.map_or_else(|| "null".to_owned(), |(_, value)| literal(value));
-            format!("cast({value} as {}) as {}", castable(column), quote(&column.name))
+            let name = dialect.quoted(&column.name);
+            match castable(column, dialect) {
+                Some(of) => format!("cast({value} as {of}) as {name}"),
+                None => format!("{value} as {name}"),
+            }
         });
         format!("select {}", values.collect::<Vec<_>>().join(", "))
     };
@@ -39,12 +43,52 @@ pub(super) fn select(
     Ok(rows.iter().map(one).collect::<Vec<_>>().join("\nunion all\n"))
 }
 
-/// The type a value is cast to.
-fn castable(column: &ColumnInfo) -> String {
-    match column.dtype.as_str() {
-        "ARRAY" => "text[]".to_owned(),
-        _ => declared(column),
+/// How a warehouse writes names and casts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Standard,
+    MySql,
+    /// Whose columns take values of any type, and whose queries say none of their own.
+    Untyped,
+}
+
+impl Dialect {
+    /// A name as the warehouse writes it.
+    pub(super) fn quoted(self, name: &str) -> String {
+        let mark = if self == Self::MySql { '`' } else { '"' };
+        format!("{mark}{}{mark}", name.replace(mark, &format!("{mark}{mark}")))
     }
+}
+
+/// The type a value is cast to; none where it stays what it is.
+fn castable(column: &ColumnInfo, dialect: Dialect) -> Option<String> {
+    let of = declared(column);
+    match (dialect, column.dtype.as_str()) {
+        (Dialect::Untyped, _) => None,
+        (Dialect::MySql, _) => Some(mysql(&of)),
+        (Dialect::Standard, "ARRAY") => Some("text[]".to_owned()),
+        _ => Some(of),
+    }
+}
+
+/// The few types MySQL casts to.
+fn mysql(declared: &str) -> String {
+    let of = declared.to_ascii_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|word| of.starts_with(word));
+    let cast = if begins(&["bool", "tinyint", "smallint", "mediumint", "int", "bigint", "year"]) {
+        if of.contains("unsigned") { "unsigned" } else { "signed" }
+    } else if begins(&["double", "real", "float"]) {
+        "double"
+    } else if begins(&["timestamp"]) {
+        "datetime(6)"
+    } else if begins(&["decimal", "numeric", "datetime", "date", "time"]) {
+        return of.replace("numeric", "decimal");
+    } else if of.contains("binary") || of.contains("blob") {
+        "binary"
+    } else {
+        "char"
+    };
+    cast.to_owned()
 }
 
 /// A value as SQL writes it.
@@ -146,7 +190,7 @@ mod tests {
     }
 
     fn sql(told: &Json) -> Result<String, String> {
-        select(&rows(told).unwrap(), &columns(), "orders", &|name| format!("\"{name}\""))
+        select(&rows(told).unwrap(), &columns(), "orders", Dialect::Standard)
     }
 
     #[test]
@@ -162,6 +206,22 @@ mod tests {
             "there is no column `nam` in orders; it has id, name"
         );
         assert!(rows(&json!("id\n1")).is_err() && rows(&json!([1])).is_err());
+    }
+
+    #[test]
+    fn mysql_casts_to_its_own_few_types() {
+        let of = [
+            "bigint",
+            "int unsigned",
+            "longtext character set utf8mb4",
+            "decimal(9,2)",
+            "timestamp",
+            "double",
+        ];
+        let casts: Vec<String> = of.into_iter().map(mysql).collect();
+        assert_eq!(casts, ["signed", "unsigned", "char", "decimal(9,2)", "datetime(6)", "double"]);
+        let told = select(&rows(&json!([{"id": 1}])).unwrap(), &columns(), "x", Dialect::Untyped).unwrap();
+        assert_eq!(told, "select 1 as \"id\", null as \"name\"");
     }
 
     #[test]

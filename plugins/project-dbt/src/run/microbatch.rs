@@ -40,6 +40,9 @@ impl Run<'_> {
         around: &Around<'_>,
         report: &mut Report,
     ) -> Result<Outcome, TaskFailure> {
+        if self.document.shared.target.kind != "postgres" {
+            self.strategy()?;
+        }
         self.ready(around)?;
         let parts = self.document.node.relation();
         let looked = around.scene.warehouse.look(&parts.schema, &parts.identifier);

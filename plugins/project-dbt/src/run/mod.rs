@@ -59,7 +59,7 @@ pub(crate) struct Run<'a> {
 pub(crate) fn run(cx: &Context<'_>, invocation: &Invocation) -> Result<Outcome, TaskFailure> {
     let document = Document::read(cx.files, invocation)?;
     let ask = Ask::read(invocation, &document.shared.project.vars)?;
-    let mysql = document.shared.target.kind == "mysql";
+    let mysql = document.shared.target.is_mysql();
     let run = Run { cx, invocation, document: &document, ask: &ask, mysql };
     let mut report = Report::begun(&document);
     let done = run.done(&mut report);
@@ -79,7 +79,7 @@ impl Run<'_> {
             *self.cx,
             self.invocation.gateway.as_deref(),
             self.access(),
-            &self.document.shared.target.kind,
+            self.document.shared.target.dialect(),
         );
         let warehouse = Warehouse::new(wire, quoting);
         let scene = Scene {

@@ -7,6 +7,7 @@
 
 use cofferdam_sdk::{Outcome, TaskFailure};
 use minijinja::Value;
+use serde_json::Value as Json;
 
 use super::Run;
 use super::result::Report;
@@ -54,6 +55,12 @@ impl Run<'_> {
 
     /// Renders the hook and runs what it gives.
     fn hook(&self, around: &Around<'_>, report: &mut Report) -> Result<Outcome, TaskFailure> {
+        let tags = self.document.node.0.get("tags").and_then(Json::as_array);
+        if tags.into_iter().flatten().any(|tag| tag == "on-run-start") {
+            // What comes before all nodes finds the target's schema, as it does with dbt.
+            let schema = &self.document.shared.target.schema;
+            self.ready_for(around, schema, "").map_err(|why| self.sql_failure(around, why))?;
+        }
         let text = self.document.node.raw_code();
         let sql = self.compile_text(around, text)?;
         report.made();

@@ -117,13 +117,14 @@ impl Run<'_> {
         }
     }
 
-    fn strategy(&self) -> Result<MergeStrategy, TaskFailure> {
+    pub(super) fn strategy(&self) -> Result<MergeStrategy, TaskFailure> {
         let key = self.names("unique_key");
         let told = self.document.node.setting("incremental_strategy").and_then(Json::as_str);
         match (told, key.is_empty()) {
             (Some("append"), _) | (None | Some("default"), true) => Ok(MergeStrategy::Append),
             (Some("delete+insert" | "default") | None, false) => Ok(MergeStrategy::DeleteInsert(key)),
-            (Some("merge"), false) => Ok(MergeStrategy::Merge(key)),
+            // Each batch takes the place of its own rows, by the key.
+            (Some("merge" | "microbatch"), false) => Ok(MergeStrategy::Merge(key)),
             (Some(other), _) => {
                 Err(self.unsupported(&format!("`incremental_strategy: {other}` as it stands here")))
             }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::Run;
 use super::compile::injected;
-use super::fixtures::{self, difference};
+use super::fixtures::{self, Dialect, difference};
 use super::result::Report;
 use super::world::{Around, EPHEMERAL, Stubs};
 use crate::codes;
@@ -97,12 +97,21 @@ impl Run<'_> {
             )));
         }
         let what = format!("the input `{}`", input.expression.trim_start_matches(EPHEMERAL));
-        fixtures::select(&rows, &columns, &what, &|name| self.quoted(name)).map_err(|why| self.unusable(&why))
+        // A table of SQLite's knows the types of its columns.
+        let dialect = if self.mysql { Dialect::MySql } else { Dialect::Standard };
+        fixtures::select(&rows, &columns, &what, dialect).map_err(|why| self.unusable(&why))
     }
 
     fn quoted(&self, name: &str) -> String {
-        let mark = if self.mysql { '`' } else { '"' };
-        format!("{mark}{}{mark}", name.replace(mark, &format!("{mark}{mark}")))
+        self.dialect().quoted(name)
+    }
+
+    fn dialect(&self) -> Dialect {
+        match self.document.shared.target.kind.as_str() {
+            _ if self.mysql => Dialect::MySql,
+            "sqlite" => Dialect::Untyped,
+            _ => Dialect::Standard,
+        }
     }
 
     fn compared(&self, around: &Around<'_>, report: &mut Report, sql: &str) -> Result<Outcome, TaskFailure> {
@@ -127,7 +136,7 @@ impl Run<'_> {
                 &rows,
                 if kept.is_empty() { &columns } else { &kept },
                 "the model",
-                &|name| self.quoted(name),
+                self.dialect(),
             );
             let names: Vec<String> = kept.into_iter().map(|column| column.name).collect();
             (names, select.map_err(|why| self.unusable(&why))?)

@@ -185,6 +185,12 @@ impl<'a> Around<'a> {
         from_json(&Json::Object(node))
     }
 
+    /// Whether this is a hook that comes after all nodes.
+    fn is_after(&self) -> bool {
+        let tags = self.document.node.0.get("tags").and_then(Json::as_array);
+        tags.into_iter().flatten().any(|tag| tag == "on-run-end")
+    }
+
     fn graph(&self) -> Value {
         let read = || {
             let text = self.scene.files.read(MANIFEST_PATH).unwrap_or_default();
@@ -409,6 +415,16 @@ impl World for Around<'_> {
             "invocation_id" => Value::from(self.scene.run),
             "run_started_at" => datetime(self.scene.started_at)?,
             "flags" => self.flags(),
+            "schemas" if self.is_after() => Value::from(self.scene.ask.schemas.clone()),
+            "database_schemas" if self.is_after() => {
+                let database = &self.document.shared.target.database;
+                let pairs = self.scene.ask.schemas.iter().map(|schema| json!([database, schema]));
+                from_json(&Json::Array(pairs.collect()))
+            }
+            "results" if self.is_after() => {
+                self.warn("`results` of `on-run-end` is empty here: what came of each node stands in target/run_results.json");
+                from_json(&json!([]))
+            }
             "selected_resources" => Value::from(self.scene.ask.selected.clone()),
             "database" => node.relation().database.map_or(Value::from(()), Value::from),
             "schema" => Value::from(node.text("schema")),

@@ -192,10 +192,10 @@ impl Interp<'_> {
                 (Link::Attr(_) | Link::Item(_) | Link::Slice(_), _) if value.is_undefined() => {
                     self.undefined(frame, base, here, false, None)
                 }
-                (Link::Attr(name), _) => Ok(self.attribute(&value, name)),
+                (Link::Attr(name), _) => lent(self.attribute(&value, name), &value, name),
                 (Link::Item(key), _) => {
                     let key = self.evaluate(frame, key)?;
-                    Ok(self.item(&value, &key))
+                    lent(self.item(&value, &key), &value, key.as_str().unwrap_or_default())
                 }
                 (Link::Slice(parts), _) => self.sliced(frame, &value, parts),
                 (Link::Call(arguments), _) => {
@@ -325,5 +325,16 @@ impl Interp<'_> {
             Some(name) => self.attribute(value, name),
             None => Value::UNDEFINED,
         }
+    }
+}
+
+/// What a value has by a name; of Python's modules only those are there that dbt lends, and any other
+/// is an error wherever it is named, also where a text is only described.
+fn lent(found: Value, of: &Value, name: &str) -> Outcome<Value> {
+    match view(of) {
+        View::Native(native) if found.is_undefined() && native.0.type_name() == "modules" => {
+            fail(format!("`modules.{name}` is not there; dbt lends datetime, itertools, pytz and re"))
+        }
+        _ => Ok(found),
     }
 }
