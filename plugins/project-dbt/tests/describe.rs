@@ -165,11 +165,12 @@ fn hostile_files_get_clear_errors() {
     insta::assert_snapshot!(problems(&files), @r#"
 models/big.sql: the file is larger than 1 MiB
 models/bomb.yml:5: the file grows past 100000 values or 8 MiB of text once its aliases are expanded
-models/deep.sql:1: the template goes too deep; does a macro call itself without end? (in macros/m.sql:1, macro g; called from macros/m.sql:1, macro f; macros/m.sql:1, macro g; macros/m.sql:1, macro f)
-models/env.sql:1: the environment variable `SECRET` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default
-models/include.sql:1: the Jinja cannot be read: `include` is not part of dbt's Jinja: macros see one another by name
-models/long.sql:1: the template takes too many steps; does a loop never end?
-models/text.sql:1: a text longer than 16 MiB would be made; does something double without end?
+models/deep.sql:1: CD0948: the template goes too deep; does a macro call itself without end? (in macros/m.sql:1, macro g; called from macros/m.sql:1, macro f; macros/m.sql:1, macro g; macros/m.sql:1, macro f)
+models/env.sql:1: CD0947: the environment variable `SECRET` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default
+models/include.sql:1: CD0946: the Jinja cannot be read: `include` is not part of dbt's Jinja: macros see one another by name
+models/long.sql:1: CD0948: the template takes too many steps; does a loop never end?
+models/modules.sql:1: CD0947: `modules.os` is not there; dbt lends datetime, itertools, pytz and re
+models/text.sql:1: CD0948: a text longer than 16 MiB would be made; does something double without end?
 "#);
 }
 
@@ -380,7 +381,7 @@ fn target_and_allow_list_come_from_the_build() {
     let all: serde_json::Value = serde_json::from_slice(&described.files[0].content).unwrap();
     assert_eq!(all["nodes"]["model.shop.a"]["relation_name"], r#""db"."dw_eu"."prod_a""#);
     assert_eq!(all["metadata"]["adapter_type"], "postgres");
-    insta::assert_snapshot!(describe(&files).unwrap_err()[0], @"models/a.sql:1: the environment variable `REGION` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default");
+    insta::assert_snapshot!(describe(&files).unwrap_err()[0], @"models/a.sql:1: CD0947: the environment variable `REGION` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default");
 }
 
 #[test]
