@@ -130,7 +130,7 @@ pub(super) async fn watch(
 
 /// The view of a large run is long: it is given less often.
 fn watch_pause(tasks: u64) -> Duration {
-    (WATCH_PAUSE + Duration::from_micros(tasks.saturating_mul(50))).min(WATCH_PAUSE_MAX)
+    (WATCH_PAUSE + Duration::from_micros(tasks.saturating_mul(200))).min(WATCH_PAUSE_MAX)
 }
 
 /// `POST /v1/runs/{id}/cancel`.
