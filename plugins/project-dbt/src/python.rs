@@ -61,7 +61,12 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-fn float(float: f64) -> String {
+/// `repr` of a float.
+#[must_use]
+pub fn float(float: f64) -> String {
+    if float.is_nan() {
+        return "nan".to_owned();
+    }
     let size = float.abs();
     if size != 0.0 && !(1e-4..1e16).contains(&size) {
         let text = format!("{float:e}");

@@ -1,11 +1,13 @@
 //! Seeds: CSV files, and the types of their columns.
 //!
 //! In: the bytes of a file, its delimiter and `column_types`. Out: a [`Seed`].
-//! Never: drops a row; one with too many or too few fields is an error with its line.
+//! Never: drops a row: what is missing at its end is NULL, and so is all of an empty line behind the
+//! header, as in dbt; a row with too many fields is an error with its line.
 //! Fails: with a [`SeedError`].
 //! Source: dbt infers types with agate: number, date, datetime, boolean, text, in this order; numbers
 //! without a fraction are whole ones; empty fields and the word `null` are NULL.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use cofferdam_sdk::{Column, DataType, Value};
@@ -58,11 +60,18 @@ impl Seed {
             ));
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let bytes = with_empty_rows(bytes);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter.and_then(|c| u8::try_from(c).ok()).unwrap_or(b','))
-            .from_reader(bytes);
+            .flexible(true)
+            .from_reader(&*bytes);
         let header = header(reader.headers().map_err(|why| csv_error(&why))?)?;
         let records = reader.records().collect::<Result<Vec<_>, _>>().map_err(|why| csv_error(&why))?;
+        if let Some(long) = records.iter().find(|record| record.len() > header.len()) {
+            let message =
+                format!("this row has {} fields, the header names {} columns", long.len(), header.len());
+            return Err(error(line_of(long), message));
+        }
         for name in column_types.keys() {
             if !header.iter().any(|column| column.eq_ignore_ascii_case(name)) {
                 return Err(error(
@@ -117,9 +126,10 @@ impl Seed {
         let as_given =
             || (is_moment && self.declared[column].is_some()).then(|| Value::Text(field.trim().to_owned()));
         value(&of.data_type, field).or_else(as_given).ok_or_else(|| {
-            let line =
-                record.position().map_or(0, |position| u32::try_from(position.line()).unwrap_or(u32::MAX));
-            error(line, format!("`{field}` in column `{}` is not {}", of.name, describe(&of.data_type)))
+            error(
+                line_of(record),
+                format!("`{field}` in column `{}` is not {}", of.name, describe(&of.data_type)),
+            )
         })
     }
 
@@ -136,6 +146,28 @@ impl Seed {
     pub fn row(&self, at: usize) -> Result<Vec<Value>, SeedError> {
         (0..self.columns.len()).map(|column| self.cell(at, column)).collect()
     }
+}
+
+/// The file, an empty field on each empty line behind the header: to dbt such a line is a row.
+fn with_empty_rows(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.windows(2).any(|two| two == b"\n\n") && !bytes.windows(3).any(|three| three == b"\n\r\n") {
+        return bytes.into();
+    }
+    let (mut out, mut quoted, mut begun) = (Vec::with_capacity(bytes.len() + 16), false, false);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let is_empty = matches!(line, b"\n" | b"\r\n");
+        if is_empty && begun && !quoted {
+            out.extend_from_slice(b"\"\"");
+        }
+        begun |= !is_empty;
+        quoted ^= line.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        out.extend_from_slice(line);
+    }
+    out.into()
+}
+
+fn line_of(record: &csv::StringRecord) -> u32 {
+    record.position().map_or(0, |position| u32::try_from(position.line()).unwrap_or(u32::MAX))
 }
 
 fn header(record: &csv::StringRecord) -> Result<Vec<String>, SeedError> {
@@ -203,9 +235,13 @@ fn value(data_type: &DataType, field: &str) -> Option<Value> {
     }
 }
 
-/// dbt knows seconds behind a space, and parts of a second behind a `T` alone.
+/// dbt knows seconds behind a space, where one digit is enough for each part, and parts of a second
+/// behind a `T` alone, where it is not.
 fn is_moment(field: &str) -> bool {
-    field.contains('T') || field.len() == "2013-01-14 05:15:00".len()
+    match field.split_once('T') {
+        Some((_, clock)) => clock.as_bytes().get(2) == Some(&b':'),
+        None => field.matches(':').count() == 2 && !field.contains('.'),
+    }
 }
 
 fn whole(field: &str) -> Option<i64> {
@@ -227,7 +263,7 @@ fn is_whole(digits: &str) -> bool {
 
 /// A number as digits alone: without the signs of currencies, thousands and percent that dbt takes
 /// for parts of one.
-fn number(field: &str) -> Option<std::borrow::Cow<'_, str>> {
+fn number(field: &str) -> Option<Cow<'_, str>> {
     let plain = |text: &str| {
         let digits = text.trim_start_matches(['+', '-']);
         digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
@@ -301,9 +337,6 @@ fn describe(data_type: &DataType) -> &'static str {
 fn csv_error(why: &csv::Error) -> SeedError {
     let line = why.position().map_or(0, |position| u32::try_from(position.line()).unwrap_or(u32::MAX));
     let message = match why.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("this row has {len} fields, the header names {expected_len} columns")
-        }
         csv::ErrorKind::Utf8 { .. } => "this row is not UTF-8 text; save the file as UTF-8".to_owned(),
         _ => why.to_string(),
     };
@@ -384,11 +417,29 @@ i,n,b,d,t,u,x,e
     }
 
     #[test]
+    fn what_a_row_lacks_is_null_and_an_empty_line_is_a_row() {
+        let seed = parse("a,b\n1\n\n\"x\n\ny\",2\n\r\n").unwrap();
+        let rows: Vec<_> = (0..seed.len()).map(|at| seed.row(at).unwrap()).collect();
+        let null = || vec![Value::Null, Value::Null];
+        let (short, text) = (vec!["1".into(), Value::Null], vec!["x\n\ny".into(), Value::Int64(2)]);
+        assert_eq!(rows, [short, null(), text, null()]);
+    }
+
+    #[test]
+    fn one_digit_is_enough_for_an_hour_behind_a_space_and_not_behind_a_t() {
+        use DataType::{Text, Timestamp};
+        assert_eq!(
+            types("a,b,c\n2013-1-4 5:5:0,2013-01-14T5:15:00,2013-01-14 05:15\n"),
+            [Timestamp, Text, Text]
+        );
+    }
+
+    #[test]
     fn a_broken_row_is_named_with_its_line() {
-        let why = parse("a,b\n1,2\n3\n").unwrap_err();
+        let why = parse("a,b\n1,2\n3,4,5\n").unwrap_err();
         assert_eq!(
             (why.line, why.to_string().as_str()),
-            (3, "this row has 1 fields, the header names 2 columns")
+            (3, "this row has 3 fields, the header names 2 columns")
         );
         assert_eq!(Seed::parse(b"a\n1\n\xff\n", None, &BTreeMap::new()).unwrap_err().line, 3);
         assert!(parse("").is_err());

@@ -19,6 +19,7 @@ use super::{
     lines::{self, Command},
     list,
     manifest::{Manifest, Node},
+    noop,
     outcome::{Done, Status},
     place::Place,
     release::{self, Extra, INLINE, Signed},
@@ -104,6 +105,11 @@ impl What {
         }
     }
 
+    /// The types of nodes it only counts: nothing is to be made of them here.
+    fn counted(self) -> &'static [&'static str] {
+        if self == Self::Build { &["exposure", "saved_query"] } else { &[] }
+    }
+
     fn has_hooks(self) -> bool {
         matches!(self, Self::Build | Self::Run | Self::Test | Self::Seed | Self::Snapshot)
     }
@@ -131,7 +137,7 @@ pub(super) async fn run(what: What, work: Work, shown: Shown) -> Outcome<u8> {
             .cloned()
             .collect()
     } else {
-        let ids = workplace.select(&work, &manifest, what.kinds())?;
+        let ids = workplace.select(&work, &manifest, &[what.kinds(), what.counted()].concat())?;
         if what == What::Show { named(&work, &manifest, ids) } else { ids }
     };
     go(Asked { what, work: &work, shown }, workplace, &manifest, ids, at).await
@@ -268,8 +274,10 @@ async fn carry_out(
     let nodes = execute::tasks(manifest, &tasks, ids.iter());
     if nodes.is_empty() {
         say(work.quiet, "Nothing to do: the selection holds no node this command works on");
-        return Ok(0);
+        return nothing(what, work, &workplace).map(|()| 0);
     }
+    let counted = ids.iter().filter_map(|id| manifest.node(id));
+    let counted = counted.filter(|node| what.counted().contains(&node.resource_type.as_str())).collect();
     let (place, target, vars, is_bare) =
         (workplace.place.clone(), workplace.target.clone(), workplace.vars.clone(), workplace.is_bare);
     let folder = workplace.folder.clone();
@@ -313,6 +321,7 @@ async fn carry_out(
         signed: &signed,
         manifest,
         tasks: &tasks,
+        counted,
         vars: &vars,
         threads,
         begun,
@@ -320,6 +329,18 @@ async fn carry_out(
     let outcome = command.run(nodes).await;
     session.close().await;
     outcome
+}
+
+/// Leaves the results of a run of nothing.
+fn nothing(what: What, work: &Work, workplace: &Workplace) -> Outcome<()> {
+    if !what.has_hooks() {
+        return Ok(());
+    }
+    let (id, at) = (invocation_id(), now().to_string());
+    let args = args(what, work, None, (&workplace.place, &workplace.vars, workplace.target.threads));
+    let results = artifacts::run_results(&[], &Invocation { id: &id, at: &at, args, elapsed: 0.0 });
+    let bytes = serde_json::to_vec(&results).unwrap_or_default();
+    artifacts::write(&workplace.place.target, "run_results.json", &bytes)
 }
 
 /// A command that has all it needs.
@@ -335,6 +356,8 @@ struct Run<'a> {
     signed: &'a Signed,
     manifest: &'a Manifest,
     tasks: &'a HashMap<String, TaskId>,
+    /// Nodes that have no task.
+    counted: Vec<&'a Node>,
     vars: &'a Map<String, Value>,
     threads: u32,
     begun: Instant,
@@ -354,14 +377,25 @@ impl<'a> Run<'a> {
         say(quiet, &format!("Concurrency: {} threads", self.threads));
         say(quiet, "");
         let id = invocation_id();
-        if !self.hooks("on-run-start", &id, &[]).await? {
-            return Ok(1);
+        let (mut ended, well) = self.hooks("on-run-start", &id, &[]).await?;
+        if !well {
+            let took = self.begun.elapsed().as_secs_f64();
+            self.artifacts(&ended, &[], &id, took)?;
+            return self.tell(&ended, &[], took).map(|_| 1);
         }
-        let (ended, interrupted) = execute::run(self.session, &self.order(nodes, &id)).await?;
-        let hooks = interrupted || self.hooks("on-run-end", &id, &ended).await?;
+        let (nodes, interrupted) = execute::run(self.session, &self.order(nodes, &id)).await?;
+        ended.extend(nodes);
+        let counted = noop::count(self.manifest, &self.counted, &ended);
+        counted.iter().for_each(|(node, done)| say(quiet, &lines::counted(node, done, Paint::stdout())));
+        let mut hooks = true;
+        if !interrupted {
+            let (last, well) = self.hooks("on-run-end", &id, &ended).await?;
+            ended.extend(last);
+            hooks = well;
+        }
         let took = self.begun.elapsed().as_secs_f64();
-        self.artifacts(&ended, &id, took)?;
-        let bad = self.tell(&ended, took)?;
+        self.artifacts(&ended, &counted, &id, took)?;
+        let bad = self.tell(&ended, &counted, took)?;
         Ok(if interrupted { INTERRUPTED } else { u8::from(bad || !hooks) })
     }
 
@@ -442,10 +476,10 @@ impl<'a> Run<'a> {
         params.any(|param| param.name == name)
     }
 
-    /// Runs the project's hooks of one kind. Says whether all went well.
-    async fn hooks(&self, kind: &str, id: &str, done: &[Ended<'_>]) -> Outcome<bool> {
+    /// Runs the project's hooks of one kind: what came of them, and whether all went well.
+    async fn hooks(&self, kind: &str, id: &str, done: &[Ended<'_>]) -> Outcome<(Vec<Ended<'a>>, bool)> {
         if !self.what.has_hooks() {
-            return Ok(true);
+            return Ok((Vec::new(), true));
         }
         let ids = self.manifest.nodes.values();
         let ids: Vec<String> = ids
@@ -454,7 +488,7 @@ impl<'a> Run<'a> {
             .collect();
         let nodes = execute::tasks(self.manifest, self.tasks, ids.iter());
         if nodes.is_empty() {
-            return Ok(true);
+            return Ok((Vec::new(), true));
         }
         let mut order = self.order(nodes, id);
         let good = |one: &&Ended<'_>| !one.done.status.is_bad() && one.done.status != Status::Skipped;
@@ -466,19 +500,21 @@ impl<'a> Run<'a> {
         }
         let (ended, interrupted) = execute::run(self.session, &order).await?;
         let bad = ended.iter().any(|one| one.done.status.is_bad() || one.done.status == Status::Skipped);
-        if bad {
-            let results: Vec<(&Node, &Done)> = ended.iter().map(|one| (one.node, &one.done)).collect();
-            print(&lines::summary(&results, Paint::stdout()));
-        }
-        Ok(!bad && !interrupted)
+        Ok((ended, !bad && !interrupted))
     }
 
-    fn artifacts(&self, ended: &[Ended<'_>], id: &str, took: f64) -> Outcome<()> {
+    fn artifacts(&self, ended: &[Ended<'_>], counted: &[(&Node, Done)], id: &str, took: f64) -> Outcome<()> {
         let at = now().to_string();
-        let invocation = Invocation { id, at: &at, args: self.args(), elapsed: took };
+        let invocation = Invocation {
+            id,
+            at: &at,
+            args: args(self.what, self.work, self.call, (self.place, self.vars, self.threads)),
+            elapsed: took,
+        };
         let results: Vec<_> = ended
             .iter()
             .map(|one| artifacts::Result { node: one.node, done: &one.done, thread: one.thread })
+            .chain(counted.iter().map(|(node, done)| artifacts::Result { node, done, thread: 1 }))
             .collect();
         let target = &self.place.target;
         let kept = |one: &Ended<'_>, name: &str| -> Option<Value> {
@@ -512,28 +548,16 @@ impl<'a> Run<'a> {
         artifacts::write(target, "run_results.json", &bytes.unwrap_or_default())
     }
 
-    fn args(&self) -> Map<String, Value> {
-        let work = self.work;
-        let args = json!({
-            "which": self.what.word(), "select": work.select, "exclude": work.exclude,
-            "selector": work.selector, "vars": self.vars, "full_refresh": work.full_refresh,
-            "fail_fast": work.fail_fast, "store_failures": work.store_failures, "empty": work.empty,
-            "event_time_start": work.event_time_start, "event_time_end": work.event_time_end,
-            "macro": self.call.map(|call| call.0), "args": self.call.map(|call| call.1),
-            "threads": self.threads, "project_dir": self.place.root, "invocation_command":
-                format!("cofferdam dbt {}", self.what.word()),
-        });
-        args.as_object().cloned().unwrap_or_default()
-    }
-
     /// Prints what a command ends with; says whether something failed.
-    fn tell(&self, ended: &[Ended<'_>], took: f64) -> Outcome<bool> {
+    fn tell(&self, ended: &[Ended<'_>], counted: &[(&Node, Done)], took: f64) -> Outcome<bool> {
         let bad = ended.iter().any(|one| {
             one.done.status.is_bad()
                 || (self.work.warn_error && one.done.status == Status::Warn)
                 || (one.done.status == Status::Skipped && self.what.told().is_some())
         });
-        let results: Vec<(&Node, &Done)> = ended.iter().map(|one| (one.node, &one.done)).collect();
+        let counted = counted.iter().map(|(node, done)| (*node, done));
+        let results: Vec<(&Node, &Done)> =
+            ended.iter().map(|one| (one.node, &one.done)).chain(counted).collect();
         if !bad && self.what == What::Show {
             self.show(ended)?;
             return Ok(false);
@@ -560,7 +584,7 @@ impl<'a> Run<'a> {
         if !self.work.quiet || bad {
             let time = std::time::Duration::from_secs_f64(took);
             say(self.work.quiet, "");
-            let count = text::count(ended.len() as u64, "node");
+            let count = text::count(results.len() as u64, "node");
             say(self.work.quiet, &format!("Finished running {count} in {}", text::duration(time)));
             print(&lines::summary(&results, Paint::stdout()));
         }
@@ -606,6 +630,26 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+}
+
+/// What `run_results.json` says of how the command was asked.
+fn args(
+    what: What,
+    work: &Work,
+    call: Option<(&str, &str)>,
+    workplace: (&Place, &Map<String, Value>, u32),
+) -> Map<String, Value> {
+    let (place, vars, threads) = workplace;
+    let args = json!({
+        "which": what.word(), "select": work.select, "exclude": work.exclude,
+        "selector": work.selector, "vars": vars, "full_refresh": work.full_refresh,
+        "fail_fast": work.fail_fast, "store_failures": work.store_failures, "empty": work.empty,
+        "event_time_start": work.event_time_start, "event_time_end": work.event_time_end,
+        "macro": call.map(|call| call.0), "args": call.map(|call| call.1),
+        "threads": threads, "project_dir": place.root, "invocation_command":
+            format!("cofferdam dbt {}", what.word()),
+    });
+    args.as_object().cloned().unwrap_or_default()
 }
 
 /// Lists nodes.

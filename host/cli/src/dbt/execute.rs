@@ -143,6 +143,7 @@ impl<'a, 'b> Progress<'a, 'b> {
             .iter()
             .filter(|task| !self.over.contains_key(&task.task) && !waits(task))
             .filter(|task| task.state.is_final() || task.state == TaskState::Leased)
+            .filter(|task| !self.is_silent(task))
             .collect();
         // As things happened: what ended first makes room for what started after it.
         // What was skipped, was skipped because of something that ended.
@@ -177,6 +178,21 @@ impl<'a, 'b> Progress<'a, 'b> {
         }
     }
 
+    /// An ephemeral model makes nothing: dbt speaks of one only where it fails.
+    fn is_silent(&self, task: &TaskView) -> bool {
+        let node = self.order.nodes.get(&task.task);
+        self.order.command == Command::Run
+            && node.is_some_and(|node| node.is_ephemeral())
+            && task.state != TaskState::Failed
+    }
+
+    /// How many nodes are spoken of.
+    fn total(&self) -> usize {
+        let silent = |node: &&&Node| self.order.command == Command::Run && node.is_ephemeral();
+        let silent = self.order.nodes.values().filter(silent).count();
+        (self.order.nodes.len() - silent).max(self.numbers.len())
+    }
+
     /// The node's number and thread; says that it starts where it was not seen before.
     fn number(&mut self, task: &TaskView, node: &Node) -> (usize, usize) {
         if let Some(known) = self.numbers.get(&task.task) {
@@ -190,7 +206,7 @@ impl<'a, 'b> Progress<'a, 'b> {
         self.threads[thread] = true;
         self.numbers.insert(task.task.clone(), (number, thread + 1));
         if task.attempt.0 > 0 && self.order.command == Command::Run {
-            say(self.order.quiet, &lines::start(number, self.order.nodes.len(), node));
+            say(self.order.quiet, &lines::start(number, self.total(), node));
         }
         (number, thread + 1)
     }
@@ -209,8 +225,7 @@ impl<'a, 'b> Progress<'a, 'b> {
                 false => say(self.order.quiet, &lines::block(&words)),
             }
         }
-        let line =
-            lines::end(number, self.order.nodes.len(), node, &done, self.order.command, self.order.paint);
+        let line = lines::end(number, self.total(), node, &done, self.order.command, self.order.paint);
         let silent = self.order.quiet && !done.status.is_bad();
         let compiled = self.order.command == Command::Compile && done.status == Status::Success;
         say(silent || compiled, &line);
@@ -229,10 +244,10 @@ pub(crate) fn say(quiet: bool, line: &str) {
 }
 
 /// The tasks of nodes: by their own id, or by the one a long name was given.
-pub(crate) fn tasks<'a>(
+pub(crate) fn tasks<'a, 'b>(
     manifest: &'a Manifest,
     named: &HashMap<String, TaskId>,
-    ids: impl Iterator<Item = &'a String>,
+    ids: impl Iterator<Item = &'b String>,
 ) -> BTreeMap<TaskId, &'a Node> {
     ids.filter_map(|id| Some((named.get(id)?.clone(), manifest.node(id)?))).collect()
 }

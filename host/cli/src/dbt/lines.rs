@@ -113,6 +113,14 @@ fn failed(node: &Node) -> String {
     }
 }
 
+/// The line of a node that was only counted.
+pub(crate) fn counted(node: &Node, done: &Done, paint: Paint) -> String {
+    let name = text::tame(&node.name);
+    let kind = text::tame(&node.resource_type).replace('_', " ");
+    let word = if done.status == Status::Skipped { "SKIP" } else { "NO-OP" };
+    paint.paint(Colour::Dim, dotted(&format!("{word} {kind} {name}"), word.to_owned()))
+}
+
 fn dotted(words: &str, bracket: String) -> String {
     let dots = WIDTH.saturating_sub(words.chars().count() + 1).max(3);
     format!("{words} {} [{bracket}]", ".".repeat(dots))
@@ -136,6 +144,7 @@ pub(crate) fn found<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
             "source" => "source",
             "exposure" => "exposure",
             "operation" if node.tags.iter().any(|tag| tag.starts_with("on-run-")) => "hook",
+            "saved_query" => "saved query",
             _ => continue,
         };
         match counts.iter_mut().find(|(known, _)| *known == kind) {

@@ -184,6 +184,11 @@ impl Node {
         self.config.get("materialized").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Whether it is a model that stands inside of others.
+    pub(crate) fn is_ephemeral(&self) -> bool {
+        self.resource_type == "model" && self.materialized() == "ephemeral"
+    }
+
     /// Labels, of the node and of its config.
     pub(crate) fn tags(&self) -> BTreeSet<&str> {
         let config = match self.config.get("tags") {

@@ -13,6 +13,7 @@ mod execute;
 mod lines;
 mod list;
 mod manifest;
+mod noop;
 mod outcome;
 mod place;
 mod profile;

@@ -103,6 +103,12 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    /// A node that there is nothing to do for.
+    pub(crate) fn counted() -> Self {
+        let message = Some("NO-OP".to_owned());
+        Self { status: Status::NoOp, message, failures: Some(0), ..Self::skipped() }
+    }
+
     /// A node that was not run.
     pub(crate) fn skipped() -> Self {
         Self {

@@ -204,6 +204,7 @@ impl Build<'_> {
         if let Some(found) = self.engine.library().materialization(package, materialized) {
             code.push_str(&format!("\n{{{{ {} }}}}", found.block.name));
         }
+        code.push_str(&self.var_templates());
         if item.kind == Kind::UnitTest {
             for given in item.node["given"].as_array().into_iter().flatten() {
                 code.push('\n');
@@ -211,6 +212,13 @@ impl Build<'_> {
             }
         }
         code
+    }
+
+    /// Variables that are templates: whoever asks for one needs their macros.
+    fn var_templates(&self) -> String {
+        let all = self.around.shared.project.vars.values().flat_map(Map::values);
+        let texts = all.filter_map(Json::as_str).filter(|text| text.contains("{{") || text.contains("{%"));
+        texts.fold(String::new(), |all, text| all + "\n" + text)
     }
 
     /// Whether an item's own code or the project's macros behind it ask the warehouse what is there.

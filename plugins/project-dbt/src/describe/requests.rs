@@ -1,8 +1,9 @@
 //! What each task asks to be allowed.
 //!
 //! In: resolved items. Out: one request for SQL per task.
-//! Never: asks for more than the node names, with one exception: a node whose macros ask the
-//! warehouse itself what is there may read the schemas of the project.
+//! Never: asks for more than the node names, with two exceptions: a node whose macros ask the
+//! warehouse itself what is there may read the schemas of the project, and one with hooks may write
+//! in them.
 //! Fails: not at all.
 //! Source: `docs/guides/grants.md`.
 
@@ -67,6 +68,10 @@ impl Build<'_> {
         if mode == "write" && self.needs_admin(item) {
             mode = "admin";
         }
+        // What a hook writes is known when it runs; logs of runs are what it is mostly for.
+        if mode != "read" && has_hooks(item) {
+            writes.extend(self.project_schemas());
+        }
         if asks {
             reads.extend(self.project_schemas());
         }
@@ -130,6 +135,13 @@ impl Build<'_> {
     fn source_relations(&self) -> BTreeSet<String> {
         self.items.iter().filter(|item| item.enabled && item.kind == Kind::Source).map(dotted).collect()
     }
+}
+
+/// Whether something is run before or behind an item.
+fn has_hooks(item: &Item) -> bool {
+    ["pre-hook", "post-hook"]
+        .iter()
+        .any(|key| item.setting(key).and_then(Json::as_array).is_some_and(|hooks| !hooks.is_empty()))
 }
 
 /// `schema.*`.

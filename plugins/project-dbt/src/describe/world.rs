@@ -16,7 +16,7 @@ use crate::document::Shared;
 use crate::jinja::world::{Database, Quoting, RelationName};
 use crate::jinja::{World, datetime, from_json};
 use crate::project::config::add_call;
-use crate::project::target_json;
+use crate::project::{DBT_VERSION, target_json};
 
 /// The moment that stands for the start of a run while a project is described: the same in every
 /// build, so that the same files give the same release.
@@ -221,6 +221,7 @@ impl World for Describing<'_> {
             "database" => from_json(&Json::from(shared.target.database.as_str())),
             "project_name" => from_json(&Json::from(shared.project.name.as_str())),
             "invocation_id" => from_json(&Json::from("00000000-0000-0000-0000-000000000000")),
+            "dbt_version" => from_json(&Json::from(DBT_VERSION)),
             "run_started_at" => return datetime(DESCRIBED_AT),
             "_dbt_generic_test_kwargs" => return self.arguments.clone(),
             "this" if self.node.is_some() => self.this.clone().into_value(),

@@ -10,6 +10,9 @@ pub(crate) mod properties;
 use crate::document::{Shared, Target};
 use file::ProjectFile;
 
+/// The version of dbt that projects are told: the one whose behaviour this is.
+pub(crate) const DBT_VERSION: &str = "1.12.0";
+
 /// A package: the root project or one it stands on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Package {

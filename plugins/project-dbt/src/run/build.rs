@@ -73,7 +73,9 @@ impl Run<'_> {
             wire.begin().map_err(|why| self.sql_failure(around, why))?;
         }
         self.ready(around)?;
-        let made = around.with(|| engine.call(&package, &name, &[], &[], around));
+        // Its names are those of the node, as everywhere: `render` of a hook finds the node's macros.
+        let name = format!("{package}.{name}");
+        let made = around.with(|| engine.call(node.package(), &name, &[], &[], around));
         made.map_err(|why| self.failure(around, &why))?;
         if !ours {
             // A materialization that commits nothing by itself has run outside of transactions.

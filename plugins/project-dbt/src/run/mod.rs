@@ -27,6 +27,7 @@ mod unit;
 mod wire;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cofferdam_sdk::{Access, Context, Failure, Invocation, Level, Outcome, TaskFailure};
@@ -34,7 +35,7 @@ use serde_json::Value as Json;
 
 use crate::builtin;
 use crate::codes;
-use crate::document::Document;
+use crate::document::{Document, MacroFile};
 use crate::jinja::world::Quoting;
 use crate::jinja::{Engine, Library, RenderError};
 use ask::{Ask, Command};
@@ -138,7 +139,9 @@ impl Run<'_> {
         for (path, block) in builtin::blocks() {
             problems.extend(library.insert(builtin::PACKAGE, path, block));
         }
-        for file in &self.document.macros {
+        let mut files = BTreeMap::new();
+        macro_files(self.document, &mut files);
+        for file in files.into_values() {
             let text = self.cx.files.read_text(&file.file);
             let text = text.map_err(|why| TaskFailure::from(why).context(&self.who()))?;
             problems.extend(library.add(&file.package, &file.file, &text));
@@ -261,4 +264,11 @@ impl Run<'_> {
         }
         TaskFailure::from(why).context(&who)
     }
+}
+
+/// The files of macros that a document names, and those within it: ephemeral models, the model of a
+/// unit test.
+fn macro_files<'a>(document: &'a Document, files: &mut BTreeMap<&'a str, &'a MacroFile>) {
+    files.extend(document.macros.iter().map(|file| (file.file.as_str(), file)));
+    document.ephemerals.iter().chain(document.tested.as_deref()).for_each(|inner| macro_files(inner, files));
 }

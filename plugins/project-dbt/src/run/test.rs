@@ -52,7 +52,8 @@ impl Run<'_> {
             let message = format!("{}: the file renders to nothing; a test is one SELECT", self.who());
             return Err(TaskFailure::permanent(codes::RENDER, message));
         }
-        let done = around.with(|| engine.call(&package, &name, &[], &[], around));
+        let name = format!("{package}.{name}");
+        let done = around.with(|| engine.call(node.package(), &name, &[], &[], around));
         done.map_err(|why| self.failure(around, &why))?;
         wire.commit().map_err(|why| self.sql_failure(around, why))?;
         let answer = wire.main.borrow_mut().take().unwrap_or_default();
@@ -155,7 +156,8 @@ fn truth(cell: &Cell) -> bool {
     match cell {
         Cell::Boolean(truth) => *truth,
         Cell::Integer(number) => *number != 0,
-        Cell::Number(text) | Cell::Text(text) => {
+        Cell::Number(text) => text.parse::<f64>().is_ok_and(|number| number != 0.0),
+        Cell::Text(text) => {
             matches!(text.to_ascii_lowercase().as_str(), "1" | "t" | "true" | "y" | "yes")
         }
         _ => false,

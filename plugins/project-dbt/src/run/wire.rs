@@ -13,6 +13,7 @@ use cofferdam_sdk::{Access, Connection, Context, DataType, Failure, Table, Value
 
 use super::split::{Kind, statements};
 use crate::jinja::world::{Answer, Cell as Item, Response};
+use crate::python;
 
 /// What the host says to a statement asked for in the wrong way: rows where none are given, or none
 /// where rows are.
@@ -242,7 +243,7 @@ fn item(value: &Value, of: &DataType) -> Item {
         Value::Null => Item::Null,
         Value::Boolean(value) => Item::Boolean(*value),
         Value::Int64(value) => Item::Integer(*value),
-        Value::Float64(value) => Item::Number(value.to_string()),
+        Value::Float64(value) => Item::Number(python::float(*value)),
         Value::Bytes(value) => Item::Text(String::from_utf8_lossy(value).into_owned()),
         Value::Text(text) => match of {
             DataType::Decimal { .. } => Item::Number(text.clone()),

@@ -17,11 +17,10 @@ use super::database::Warehouse;
 use crate::document::{Document, MANIFEST_PATH, RelationParts};
 use crate::jinja::world::{Database, EventWindow, Quoting, RelationKind, RelationName};
 use crate::jinja::{Engine, World, datetime, from_json};
+use crate::project::DBT_VERSION;
 
 /// What stands in front of an ephemeral model's name where it is a common table expression.
 pub(super) const EPHEMERAL: &str = "__dbt__cte__";
-/// The version of dbt whose behaviour this is.
-const VERSION: &str = "1.12.0";
 
 /// What all renderings of an attempt have in common.
 pub(super) struct Scene<'a> {
@@ -429,7 +428,7 @@ impl World for Around<'_> {
             "database" => node.relation().database.map_or(Value::from(()), Value::from),
             "schema" => Value::from(node.text("schema")),
             "project_name" => Value::from(self.document.shared.project.name.as_str()),
-            "dbt_version" => Value::from(VERSION),
+            "dbt_version" => Value::from(DBT_VERSION),
             "thread_id" => Value::from("Thread-1"),
             "defer_relation" => Value::from(()),
             "note_main_statement" => Value::from_function(|text: String| note(&text)),

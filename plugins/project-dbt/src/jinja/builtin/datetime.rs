@@ -113,8 +113,17 @@ impl Moment {
         }
     }
 
+    /// Microseconds since 1970. The first and the last days of the calendar are no instants to jiff:
+    /// they are counted from the day beside them.
     fn micros(&self) -> i128 {
-        self.instant().map_or(0, |instant| i128::from(instant.as_microsecond()))
+        let counted = |moment: &Self| moment.instant().map(|instant| i128::from(instant.as_microsecond()));
+        let beside = |days: i64| {
+            let day = SignedDuration::from_hours(24 * days);
+            let civil = self.civil.checked_add(day).ok()?;
+            let micros = counted(&Self { civil, zone: self.zone.clone() })?;
+            Some(micros - i128::from(days) * 86_400_000_000)
+        };
+        counted(self).or_else(|| beside(-2)).or_else(|| beside(2)).unwrap_or(0)
     }
 
     fn iso(&self, separator: &str, timespec: &str) -> String {

@@ -8,6 +8,7 @@
 use std::any::Any;
 
 use minijinja::Value;
+use serde_json::Value as Json;
 
 use super::super::error::RenderKind;
 use super::super::interp::{Frame, Interp, Scope};
@@ -127,8 +128,13 @@ impl Python for Var {
         let name = args.need_text("var", "var_name")?;
         let default = args.take("default");
         args.end("var")?;
-        if let Some(found) = cx.world.variable(&cx.package, &name) {
-            return Ok(from_json(&found));
+        match cx.world.variable(&cx.package, &name) {
+            // A text among the variables may itself be a template.
+            Some(Json::String(text)) if text.contains("{{") || text.contains("{%") => {
+                return rendered(cx, &text, &format!("var('{name}')")).map(Value::from);
+            }
+            Some(found) => return Ok(from_json(&found)),
+            None => {}
         }
         match default {
             Some(default) => Ok(default),
@@ -191,12 +197,17 @@ pub(super) fn ret(_: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
 /// `render(text)`: a text rendered as one of the node's.
 pub(super) fn render(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
     let text = args.need_text("render", "string")?;
-    let template = syntax::parse(&text).map_err(|why| {
-        failure(RenderKind::Syntax, format!("the text given to render() is no Jinja: {}", why.message))
+    rendered(cx, &text, "render()").map(Value::from)
+}
+
+/// A text rendered with the names of the node.
+fn rendered(cx: &Interp<'_>, text: &str, place: &str) -> Outcome<String> {
+    let template = syntax::parse(text).map_err(|why| {
+        failure(RenderKind::Syntax, format!("the text of {place} is no Jinja: {}", why.message))
     })?;
     let unit = Unit {
         package: cx.package.clone(),
-        path: "render()".to_owned(),
+        path: place.to_owned(),
         name: None,
         lines_before: 0,
         lenient: !cx.world.execute(),
@@ -205,7 +216,7 @@ pub(super) fn render(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
     let frame = Frame { unit: unit.into(), scope: Scope::within(None) };
     let mut out = String::new();
     cx.deeper(|| cx.execute(&frame, &template.body, &mut out))?;
-    Ok(Value::from(out))
+    Ok(out)
 }
 
 pub(super) fn try_or_compiler_error(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {

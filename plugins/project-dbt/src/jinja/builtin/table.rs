@@ -87,7 +87,7 @@ impl Python for Mapped {
         match name {
             "name" => Some(Value::from(column.as_str())),
             "index" => Some(count(*index)),
-            "data_type" => Some(Value::from(type_of(&self.values))),
+            "data_type" => Some(native(DataType(type_of(&self.values)))),
             _ => None,
         }
     }
@@ -180,6 +180,49 @@ fn type_of(values: &[Value]) -> &'static str {
         "Integer"
     } else {
         "Text"
+    }
+}
+
+/// The type of a column.
+#[derive(Debug)]
+struct DataType(&'static str);
+
+impl Python for DataType {
+    fn type_name(&self) -> &'static str {
+        self.0
+    }
+
+    fn text(&self) -> String {
+        format!("<agate.data_types.{}.{} object>", self.0.to_lowercase(), self.0)
+    }
+
+    fn methods(&self) -> &'static [&'static str] {
+        &["jsonify", "csvify"]
+    }
+
+    fn method(&self, _: &Interp<'_>, name: &str, args: &mut Args) -> Option<Outcome<Value>> {
+        if !self.methods().contains(&name) {
+            return None;
+        }
+        let given = args.take("d").unwrap_or_else(none);
+        let moment = |given: &Value| {
+            let native = given.downcast_object_ref::<Native>()?;
+            Some(Value::from(native.0.text().replacen(' ', "T", 1)))
+        };
+        Some(Ok(match self.0 {
+            _ if given.is_none() => given,
+            "Number" if name == "jsonify" => match Decimal::of(&given) {
+                Some(number) => Value::from(number.float()),
+                None => given,
+            },
+            "Number" | "Integer" | "Boolean" => given,
+            "Date" | "DateTime" => moment(&given).unwrap_or(given),
+            _ => Value::from(value::text(&given)),
+        }))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 
@@ -386,7 +429,7 @@ impl Python for Table {
             "column_names" => tuple(self.keys().to_vec()),
             "column_types" => {
                 let kinds =
-                    (0..self.names.len()).map(|index| Value::from(type_of(&self.column_values(index))));
+                    (0..self.names.len()).map(|index| native(DataType(type_of(&self.column_values(index)))));
                 tuple(kinds.collect())
             }
             "columns" => native(Mapped {

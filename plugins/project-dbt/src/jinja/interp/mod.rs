@@ -35,6 +35,8 @@ pub(super) struct Interp<'w> {
     pub(super) package: String,
     /// What `store_result` kept.
     pub(super) results: RefCell<HashMap<String, Value>>,
+    /// What `context.update` said: the names of all texts and macros from then on.
+    updates: RefCell<HashMap<String, Value>>,
     steps: Cell<u64>,
     depth: Cell<u32>,
     /// How many macros stand in one another.
@@ -50,6 +52,7 @@ impl<'w> Interp<'w> {
             world,
             package: package.to_owned(),
             results: RefCell::default(),
+            updates: RefCell::default(),
             steps: Cell::new(0),
             depth: Cell::new(0),
             macros: Cell::new(0),

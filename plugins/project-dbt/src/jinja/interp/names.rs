@@ -12,8 +12,8 @@ use std::any::Any;
 use minijinja::Value;
 
 use super::super::builtin;
-use super::super::problem::{Outcome, Unit};
-use super::super::value::{Args, Python, native, none};
+use super::super::problem::{Outcome, Unit, fail};
+use super::super::value::{self, Args, Python, native, none};
 use super::call::macro_value;
 use super::{Frame, Interp};
 
@@ -31,6 +31,9 @@ impl Interp<'_> {
 
     /// The value of a name that is not a variable of the text.
     pub(in super::super) fn global(&self, unit: &Unit, name: &str) -> Option<Value> {
+        if let Some(value) = self.updates.borrow().get(name) {
+            return Some(value.clone());
+        }
         let library = &self.library;
         if let Some(found) = library.of_project(&self.package, name) {
             return Some(macro_value(found));
@@ -87,6 +90,20 @@ impl Python for Package {
     }
 }
 
+/// `context.update(…)`: names for all that is rendered from here on.
+fn update(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
+    let mut updates = Vec::new();
+    for given in args.rest() {
+        let Some(pairs) = value::pairs(&given) else {
+            return fail(format!("context.update() needs a dict, not '{}'", value::type_name(&given)));
+        };
+        updates.extend(pairs.into_iter().map(|(name, value)| (value::text(&name), value)));
+    }
+    updates.extend(args.named.drain(..).map(|(name, value)| (name.to_string(), value)));
+    cx.updates.borrow_mut().extend(updates);
+    Ok(none())
+}
+
 /// `context`: all that a text sees, by name.
 #[derive(Debug)]
 struct ContextObject(Frame);
@@ -107,7 +124,11 @@ impl Python for ContextObject {
             let default = args.take("default");
             return Some(Ok(self.lookup(cx, &name).or(default).unwrap_or_else(none)));
         }
-        None
+        (name == "update").then(|| update(cx, args))
+    }
+
+    fn methods(&self) -> &'static [&'static str] {
+        &["get", "update"]
     }
 
     fn truthy(&self) -> bool {

@@ -94,6 +94,8 @@ fn macros_are_found_and_called_as_in_dbt() {
         {{ type_string() }} {{ dbt.type_string() }} => text text
         {{ pick('hundred')() }} {{ context.get('nothing', 'x') }} {{ 'cents' in context }} => 100 x True
         {% set x = 1 %}{{ seen() }}| => |
+        {% do context.update({'x': 5}) %}{{ seen() }} {{ context.get('x') }} => 5 5
+        {% do context.update(1) %} => ! models/orders.sql:1: context.update() needs a dict, not 'int'
         {% macro local() %}{{ hundred() }}{% endmacro %}{{ local() }} => 100
         {{ adapter.dispatch('nothing', 'utils')() }} => ! models/orders.sql:1: there is no implementation of the macro `nothing` for `postgres`; looked for shop.postgres__nothing, shop.default__nothing, utils.postgres__nothing, utils.default__nothing
         {{ utils.nothing() }} => ! models/orders.sql:1: the package `utils` has no macro `nothing`
@@ -114,7 +116,8 @@ fn the_root_project_s_dispatch_order_counts() {
 fn names_of_the_context_mean_what_they_mean_in_dbt() {
     let mut world = TestWorld::default();
     world.vars.insert("through".into(), json!("2013-01-14"));
-    world.vars.insert("list".into(), json!(["UA"]));
+    world.vars.insert("list".into(), json!(["UA", "{{ 1 }}"]));
+    world.vars.insert("table".into(), json!("{{ ref('pages') }}"));
     world.names.insert("model".into(), json!({"name": "orders", "columns": {"id": {"name": "id"}}}));
     check(
         &world,
@@ -127,7 +130,8 @@ fn names_of_the_context_mean_what_they_mean_in_dbt() {
         {{ this.information_schema('tables') }} {{ this is mapping }} {{ this.get('metadata', {}).get('type', '') }} => "db".INFORMATION_SCHEMA.tables True PostgresRelation
         {{ api.Relation.create(database='d', schema='s', identifier='i', type='view') }} {{ this == this }} {{ this == ref('orders') }} => "d"."s"."i" True True
         {% set c = api.Column('n', 'numeric', none, 10, 2) %}{{ c.data_type }} {{ c.is_numeric() }} {{ c.quoted }} {{ api.Column.translate_type('string') }} => numeric(10,2) True "n" TEXT
-        {{ var('through') }} {{ var('x', 'y') }} {{ var.has_var('list') }} {{ var('list') + ['DL'] }} => 2013-01-14 y True ['UA', 'DL']
+        {{ var('through') }} {{ var('x', 'y') }} {{ var.has_var('list') }} {{ var('list') + ['DL'] }} => 2013-01-14 y True ['UA', '{{ 1 }}', 'DL']
+        {{ var('table') }} {{ var('none', '{{ 1 }}') }} => "db"."main"."pages" {{ 1 }}
         {{ var('missing') }} => ! models/orders.sql:1: the variable `missing` is not set; add it to `vars` in dbt_project.yml, or give `var` a default
         {{ env_var('REGION') }} {{ env_var('OTHER', 'd') }} => north d
         {{ target.name }} {{ target['type'] }} {{ execute }} {{ is_incremental() }} => dev postgres True True
@@ -140,6 +144,7 @@ fn names_of_the_context_mean_what_they_mean_in_dbt() {
         {{ diff_of_two_dicts({'a': ['X', 'y']}, {'A': ['x']}) }} => {'a': ['y']}
         {{ modules.pytz.timezone('America/New_York').localize(modules.datetime.datetime(2024, 7, 1)) }} => 2024-07-01 00:00:00-04:00
         {{ modules.datetime.datetime(2024, 7, 1, tzinfo=modules.pytz.utc).astimezone(modules.pytz.timezone('Asia/Tokyo')).strftime('%H %Z %z') }} => 09 JST +0900
+        {% set first, last = modules.datetime.datetime.min, modules.pytz.utc.localize(modules.datetime.datetime(9999, 12, 31)) %}{{ first.timestamp() }} {{ last.timestamp() }} {{ modules.datetime.datetime(1970, 1, 2).timestamp() }} => -62135596800.0 253402214400.0 86400.0
         {{ adapter.quote('a') }} {{ adapter.type() }} {{ adapter.get_relation('db', 'main', 'v').type }} {{ adapter.get_relation('db', 'main', 'x') }} => "a" postgres view None
         {{ adapter.get_columns_in_relation(this)|map(attribute='name')|list }} {{ adapter.get_missing_columns(this, ref('v'))|map(attribute='column')|list }} => ['id', 'name'] ['name']
         {{ exceptions.raise_compiler_error('no ' ~ 1) }} => ! models/orders.sql:1: no 1
@@ -153,7 +158,7 @@ fn names_of_the_context_mean_what_they_mean_in_dbt() {
     assert_eq!(from_json(&json!({"a": [1.5, null]})).to_string(), "{'a': [1.5, None]}");
     let native =
         |text: &str| super::super::to_json(&engine.native("shop", "s.yml", text, &world).unwrap()).unwrap();
-    assert_eq!(native("{{ var('list') }}"), json!(["UA"]));
+    assert_eq!(native("{{ var('list') }}"), json!(["UA", "{{ 1 }}"]));
     assert_eq!(native("{{ '1' }}"), json!("1"));
     assert_eq!(native("{{ '1' | as_number }}"), json!(1));
     assert_eq!(native("{{ 'True' | as_bool }} "), json!("True "));
@@ -171,6 +176,8 @@ fn queries_run_and_their_rows_are_gone_through() {
         r"
         {% set r = run_query('select 1') %}{{ r.columns[0].values() }} {{ r.columns['name'].values() }} {{ r.column_names }} => (1, 2) ('ann', 'bob') ('id', 'amount', 'name')
         {% set r = run_query('select 1') %}{{ r|length }} {{ r.rows[0][1] }} {{ r[1]['name'] }} {{ r.rows[1].amount is none }} {{ r.columns|length }} => 2 1.50 bob True 3
+        {% set c = run_query('x').columns %}{{ c.amount.data_type.jsonify(c.amount[0]) }} {{ c.id.data_type.jsonify(2) }} {{ c.name.data_type.jsonify(none) }} {{ c.name.data_type.cast(1) }} => ! models/orders.sql:1: 'Text' object has no attribute 'cast'
+        {% set c = run_query('x').columns %}{{ c.get('amount').data_type.jsonify(c['amount'][0]) }} {{ c[0].data_type.jsonify(2) }} {{ c[2].data_type.jsonify(none) }} => 1.5 2 None
         {% for row in run_query('x') %}{{ row.id }}{{ row['name'] }}{{ row.values()|length }};{% endfor %} => 1ann3;2bob3;
         {% for id, amount, name in run_query('x').rows %}{{ id }}{{ name }}{% endfor %} => 1ann2bob
         {% call statement('s', fetch_result=True) %}select {{ 1 }}{% endcall %}{% set s = load_result('s') %}{{ s.data }} {{ s['table'].columns|map(attribute='name')|list }} {{ s.response }} => [(1, Decimal('1.50'), 'ann'), (2, None, 'bob')] ['id', 'amount', 'name'] SELECT 2
