@@ -170,6 +170,9 @@ impl<'a, 'b> Progress<'a, 'b> {
     /// Says that the rest is skipped.
     fn skip(&mut self, view: &RunView) {
         for task in view.tasks.iter().filter(|task| task.state.is_final()) {
+            if self.is_silent(task) {
+                continue;
+            }
             let Some(node) = self.order.nodes.get(&task.task).copied() else { continue };
             if !self.over.contains_key(&task.task) {
                 let (number, thread) = self.number(task, node);
