@@ -38,6 +38,7 @@ fn settings(port: u16, ca: std::path::PathBuf, database: &str) -> ServerSettings
         connections: 4,
         statement_timeout: Duration::from_secs(60),
         lock_timeout: Duration::from_secs(5),
+        zone_of_server: false,
         owner_tag: "0123abcd".to_owned(),
         fence_schema: "cofferdam".to_owned(),
     }

@@ -63,6 +63,7 @@ fn driver(_: &Server, address: Address, tls: TlsSettings) -> Postgres {
         connections: 4,
         statement_timeout: Duration::from_secs(600),
         lock_timeout: Duration::from_secs(60),
+        zone_of_server: false,
         owner_tag: String::new(),
         fence_schema: "cofferdam".to_owned(),
     };

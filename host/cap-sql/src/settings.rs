@@ -45,6 +45,9 @@ pub struct ServerSettings {
     pub statement_timeout: Duration,
     /// How long a statement may wait for a lock.
     pub lock_timeout: Duration,
+    /// Whether sessions work in the time zone of server, database or role, as other clients do; else
+    /// in UTC. PostgreSQL's alone.
+    pub zone_of_server: bool,
     /// Names this executor in the warehouse, in 8 hexadecimal digits; empty for the operator's
     /// tools.
     pub owner_tag: String,

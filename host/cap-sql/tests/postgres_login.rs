@@ -165,3 +165,18 @@ fn a_session_is_what_the_settings_say() {
     let ssl = "select ssl::text || version from pg_stat_ssl where pid = pg_backend_pid()";
     assert_eq!(one(&mut *session, ssl), "trueTLSv1.3");
 }
+
+#[test]
+fn a_session_works_in_the_servers_time_zone_only_where_the_gateway_says_so() {
+    SERVER.psql("create role berliner login password 'canary-berliner'; alter role berliner set timezone = 'Europe/Berlin'");
+    let shown = |zone_of_server| {
+        let settings = ServerSettings { zone_of_server, ..settings(&SERVER) };
+        let mut session = try_open(settings, credential("berliner")).unwrap();
+        one(
+            &mut *session,
+            "select concat_ws('|', current_setting('TimeZone'), '2024-07-01 00:30+02'::timestamptz::date)",
+        )
+    };
+    assert_eq!(shown(false), "UTC|2024-06-30");
+    assert_eq!(shown(true), "Europe/Berlin|2024-07-01");
+}

@@ -150,6 +150,7 @@ fn settings(port: u16, tls: TlsMode, allow: Allowances) -> ServerSettings {
         connections: 1,
         statement_timeout: Duration::from_secs(5),
         lock_timeout: Duration::from_secs(5),
+        zone_of_server: false,
         owner_tag: String::new(),
         fence_schema: "cofferdam".to_owned(),
     }

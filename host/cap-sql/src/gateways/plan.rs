@@ -27,7 +27,7 @@ use crate::{
 
 const ENGINES: [&str; 3] = ["sqlite", "postgres", "mysql"];
 const SQLITE_KEYS: [&str; 3] = ["engine", "path", "schemas"];
-const SERVER_KEYS: [&str; 13] = [
+const SERVER_KEYS: [&str; 14] = [
     "engine",
     "host",
     "port",
@@ -41,6 +41,7 @@ const SERVER_KEYS: [&str; 13] = [
     "statement_timeout_s",
     "lock_timeout_s",
     "fence_schema",
+    "time_zone",
 ];
 const MODE_KEYS: [&str; 3] = ["user", "password", "same_as"];
 /// The longest time a setting may name.
@@ -169,6 +170,7 @@ impl Planner<'_> {
             connections: connections.map_or(CONNECTIONS_DEFAULT, |n| usize::try_from(n).unwrap_or(1)),
             statement_timeout: seconds("statement_timeout_s", STATEMENT_TIMEOUT_DEFAULT)?,
             lock_timeout: seconds("lock_timeout_s", LOCK_TIMEOUT_DEFAULT)?,
+            zone_of_server: zone_of_server(engine, entries.get("time_zone"))?,
             owner_tag: self.owner_tag.to_owned(),
             fence_schema: fence_schema.unwrap_or_else(|| FENCE_SCHEMA_DEFAULT.to_owned()),
         };
@@ -326,6 +328,15 @@ fn name_of(entry: &Entry) -> Result<String, Problem> {
         Ok(name.to_owned())
     } else {
         Err(Problem::new(&entry.origin, "a name of 1 to 128 bytes without control characters is wanted here"))
+    }
+}
+
+fn zone_of_server(engine: Server, entry: Option<&Entry>) -> Result<bool, Problem> {
+    let Some(entry) = entry else { return Ok(false) };
+    match text(entry)? {
+        "utc" => Ok(false),
+        "server" if engine == Server::Postgres => Ok(true),
+        _ => Err(Problem::new(&entry.origin, "`time_zone` is \"utc\" or, for PostgreSQL, \"server\"")),
     }
 }
 

@@ -154,6 +154,17 @@ user = "env://PG_USER"
 }
 
 #[test]
+fn sessions_work_in_utc_unless_the_gateway_says_otherwise() {
+    let with = |line: &str| {
+        let text = WH.replacen("host = \"db.internal\"", &format!("host = \"db.internal\"\n{line}"), 1);
+        server(&plans(&text, &[]).unwrap().0["wh"]).zone_of_server
+    };
+    assert!(!with(""));
+    assert!(!with("time_zone = \"utc\""));
+    assert!(with("time_zone = \"server\""));
+}
+
+#[test]
 fn what_is_wrong_is_refused_with_its_line() {
     let with =
         |line: &str| WH.replacen("host = \"db.internal\"", &format!("host = \"db.internal\"\n{line}"), 1);
@@ -176,6 +187,10 @@ fn what_is_wrong_is_refused_with_its_line() {
         problem(&with("allow = [\"plain\"]")),
         problem(&with("user = \"shared\"")),
         problem(&with("connections = 1000")),
+        problem(&with("time_zone = \"Europe/Berlin\"")),
+        problem(
+            "[gateways.wh]\nengine = \"mysql\"\nhost = \"h\"\ndatabase = \"x\"\ntime_zone = \"server\"\n[gateways.wh.read]\nuser = \"x\"\n",
+        ),
         problem(&WH.replace("user = \"reader\"", "usr = \"reader\"")),
         problem(&WH.replace("user = \"reader\"\n", "")),
         problem(
@@ -204,8 +219,10 @@ fn what_is_wrong_is_refused_with_its_line() {
     line 5 of the settings file: without TLS everyone between here and the server can read along: keep `verify-full`, or say `allow = ["plaintext"]`
     line 5 of the settings file: `maybe` is not `verify-full` or `off`
     line 5 of the settings file: unknown word `plain`: known are plaintext, password-in-clear-over-tls, md5-password, no-password, superuser, server-files, server-programs
-    line 5 of the settings file: unknown key `user`: known are engine, host, port, socket, database, schema, tls, ca, allow, connections, statement_timeout_s, lock_timeout_s, fence_schema
+    line 5 of the settings file: unknown key `user`: known are engine, host, port, socket, database, schema, tls, ca, allow, connections, statement_timeout_s, lock_timeout_s, fence_schema, time_zone
     line 5 of the settings file: a whole number from 1 to 256 is wanted here
+    line 5 of the settings file: `time_zone` is "utc" or, for PostgreSQL, "server"
+    line 5 of the settings file: `time_zone` is "utc" or, for PostgreSQL, "server"
     line 7 of the settings file: unknown key `usr`: did you mean `user`?
     line 7 of the settings file: the credential for `read` needs a `user`
     line 7 of the settings file: `same_as` names another mode that has a user of its own

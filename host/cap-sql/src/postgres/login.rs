@@ -114,6 +114,8 @@ fn start(
         ("idle_in_transaction_session_timeout", &statement_timeout),
         ("default_transaction_read_only", read_only),
     ];
+    let parameters =
+        parameters.into_iter().filter(|(name, _)| !settings.zone_of_server || *name != "TimeZone");
     frontend::startup_message(parameters, &mut wire.out)
         .map_err(|_| refusals::unavailable("the gateway's role or database holds a NUL character"))?;
     wire.flush(wait).map_err(WireError::refusal)

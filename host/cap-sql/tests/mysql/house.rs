@@ -35,6 +35,7 @@ pub(crate) fn settings(server: &MariaDb) -> ServerSettings {
         connections: 64,
         statement_timeout: Duration::from_secs(60),
         lock_timeout: Duration::from_secs(20),
+        zone_of_server: false,
         owner_tag: "0a1b2c3d".to_owned(),
         fence_schema: "cofferdam".to_owned(),
     }

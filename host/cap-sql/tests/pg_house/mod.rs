@@ -31,6 +31,7 @@ pub(crate) fn settings(server: &cofferdam_servers::Postgres) -> ServerSettings {
         connections: 16,
         statement_timeout: Duration::from_secs(60),
         lock_timeout: Duration::from_secs(5),
+        zone_of_server: false,
         owner_tag: "0123abcd".to_owned(),
         fence_schema: "cofferdam".to_owned(),
     }

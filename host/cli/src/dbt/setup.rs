@@ -258,6 +258,8 @@ pub(crate) fn gateway(
             let _ = writeln!(text, "database = {}", quoted(database));
             if *engine == "postgres" {
                 let _ = writeln!(text, "schema = {}", quoted(&target.schema));
+                // As dbt's own sessions: casts of moments to days and texts come out the same.
+                text.push_str("time_zone = \"server\"\n");
             }
             let tls = if *plain { "off" } else { "verify-full" };
             // The role is the one the person works with anyway; what it may do is theirs to say.
