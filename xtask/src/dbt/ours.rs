@@ -40,9 +40,10 @@ impl Ours {
         Ok(Self { place, up: None })
     }
 
-    /// Starts scheduler and executors, which stay until this value goes.
+    /// Starts scheduler and executors, which stay until this value goes. What is compiled once a
+    /// machine is compiled by then.
     pub(crate) fn up(&mut self, slots: u32) -> Result<()> {
-        self.dbt(&["parse".to_owned()], &self.place.folder.with_extension("parse.log"))?;
+        self.dbt(&["compile".to_owned()], &self.place.folder.with_extension("compile.log"))?;
         self.up = Some(self.place.up(&["--slots", &slots.to_string()], |_| {})?);
         Ok(())
     }

@@ -188,9 +188,9 @@ impl Here<'_> {
         for round in 0..self.rounds {
             for runs in &contenders {
                 let who = runs.contender();
-                // Peers take minutes for large seeds: once is enough to see how many.
+                // Peers take minutes for what is large: once is enough to see how many.
                 let is_peer = matches!(who, Contender::Second | Contender::Core);
-                let slow = project == Project::Seeds && is_peer && round > 0;
+                let slow = project.is_large() && is_peer && round > 0;
                 if slow || left_out.iter().any(|(out, _)| *out == who) {
                     continue;
                 }

@@ -10,9 +10,10 @@ pub(crate) fn page(all: &[Measured], rounds: usize, threads: u32) -> String {
     let mut text = format!(
         "# Projects in dbt's format\n\nWritten by `cargo xtask bench dbt`. Generated projects on a PostgreSQL of their own on the same machine, `fsync` on,\n\
          over TCP on loopback without TLS, {threads} nodes at once; contenders take turns, the middle of {rounds} rounds counts (of\n\
-         large seeds the peers have one). Every figure is a whole command, from its start to its end. Cofferdam is measured\n\
+         what is large the peers have one). Every figure is a whole command, from its start to its end. Cofferdam is measured\n\
          twice: with its scheduler and executors up, as they are in use, and with nothing running, where the command starts\n\
-         and ends them; always with sandbox, signatures, grants and ledger on. CPU is that of everybody who worked but\n\
+         and ends them; the plugins' machine code, made once a\n\
+         machine, is there; always with sandbox, signatures, grants and ledger on. CPU is that of everybody who worked but\n\
          PostgreSQL: the command, scheduler, brokers, runners; memory is the most of all of them together at one time,\n\
          shared pages counted once. Speed drifts between minutes: compare within a line.\n\n\
          Machine: {}.\n",

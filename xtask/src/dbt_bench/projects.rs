@@ -42,6 +42,11 @@ impl Project {
         }
     }
 
+    /// Whether others take minutes for it.
+    pub(crate) fn is_large(self) -> bool {
+        matches!(self, Self::Seeds | Self::Trivial(500..))
+    }
+
     /// Whether it has seeds.
     pub(crate) fn has_seeds(self) -> bool {
         matches!(self, Self::Shop | Self::Seeds)
