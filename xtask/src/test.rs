@@ -29,6 +29,8 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     let mut tests = step::cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     tests.env("COFFERDAM_GUESTS", &guests).env("COFFERDAM_BIN", step::target().join("debug"));
+    // What the command line keeps for a person lies under `target/` too.
+    tests.env("XDG_CACHE_HOME", step::target().join("cache"));
     step::run("tests", &mut tests)?;
     if !quick {
         licences()?;

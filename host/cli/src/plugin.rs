@@ -15,17 +15,29 @@ use crate::{
 
 /// Reads and judges a component.
 pub(crate) fn read(file: &Path) -> Outcome<(Vec<u8>, Inspected, World)> {
+    let bytes = bytes(file)?;
+    let (found, world) = judge(file, &bytes)?;
+    Ok((bytes, found, world))
+}
+
+/// A component's bytes, as they are.
+pub(crate) fn bytes(file: &Path) -> Outcome<Vec<u8>> {
     let fail = |e: std::io::Error| Failure::file("read", file, &e);
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to say that it is too large.
     let limit = u64::try_from(COMPONENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     fs::File::open(file).map_err(fail)?.take(limit).read_to_end(&mut bytes).map_err(fail)?;
+    Ok(bytes)
+}
+
+/// Judges the bytes of a file.
+pub(crate) fn judge(file: &Path, bytes: &[u8]) -> Outcome<(Inspected, World)> {
     let refused = |e: cofferdam_inspect::InspectRefused| {
         Failure::of(&e).why(format!("it was read from `{}`", file.display()))
     };
-    let found = inspect_bytes(&bytes).map_err(refused)?;
+    let found = inspect_bytes(bytes).map_err(refused)?;
     let world = found.world().map_err(refused)?;
-    Ok((bytes, found, world))
+    Ok((found, world))
 }
 
 /// The component in people's words, or as JSON.

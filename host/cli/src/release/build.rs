@@ -75,9 +75,10 @@ pub(crate) fn take_in(
     mounts: &[collect::Mount],
 ) -> Outcome<TakenIn> {
     let blobs = store::blobs(folder);
+    let judged = folder.compiled().join("judged");
     let mut found = BTreeMap::new();
     for (name, entry) in &config.plugins {
-        found.insert(name.clone(), components::take_in(folder, name, entry, plugins, &blobs)?);
+        found.insert(name.clone(), components::take_in(folder, name, entry, plugins, &blobs, &judged)?);
     }
     let files = collect::collect(folder.root(), &config.release.exclude, mounts, &blobs)?;
     Ok(TakenIn { files, plugins: found })
