@@ -273,6 +273,7 @@ fn what_a_task_asks_for_is_what_its_node_names() {
         ("models/e.sql", "{{ config(materialized='ephemeral') }}select * from {{ source('erp', 'orders') }}"),
         ("models/marts/a.sql", "select * from {{ ref('e') }}"),
         ("models/marts/g.sql", "{{ config(grants={'select': 'reader'}) }}select 1"),
+        ("models/hooked.sql", "{{ config(post_hook='insert into log select 1') }}select 1"),
         ("models/asks.sql", "{% set found = run_query('select 1') %}select 1"),
         (
             "snapshots/h.sql",
@@ -293,6 +294,7 @@ model model.shop.a: write reads ["main_marts.*", "raw.orders_v2"] writes ["main_
 model model.shop.asks: write reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"] writes ["main.*"]
 analysis model.shop.e: read reads ["raw.orders_v2"] writes []
 model model.shop.g: admin reads ["main_marts.*"] writes ["main_marts.*"]
+model model.shop.hooked: write reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"] writes ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"]
 operation operation.shop.shop-on-run-start-0: admin reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*", "raw.orders_v2"] writes ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"]
 snapshot snapshot.shop.h: write reads ["history.*", "main_marts.a", "raw.orders_v2"] writes ["history.*"]
 freshness source.shop.erp.orders: read reads ["raw.orders_v2"] writes []

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use super::{
     Figure,
-    measure::{self, Cost},
+    measure::{self, Cost, Look},
 };
 use crate::{
     dbt::{Target, ours::Ours, peers::Peer},
@@ -103,7 +103,7 @@ impl Runs {
     }
 
     /// Does what a figure measures.
-    pub(crate) fn run(&self, figure: Figure) -> Result<Cost> {
+    pub(crate) fn run(&self, figure: Figure, look: Look) -> Result<Cost> {
         let words: &[&str] = match figure {
             Figure::ParseCold | Figure::ParseWarm => &["parse"],
             Figure::Seed => &["seed"],
@@ -117,7 +117,7 @@ impl Runs {
                 Self::Peer(..) => Vec::new(),
             }
         };
-        measure::cost(&standing, || {
+        measure::cost(look, &standing, || {
             let good = match self {
                 Self::Ours(ours, log, _) => ours.dbt(&words, log)?,
                 Self::Peer(peer, project, state) => peer.run(project, state, &words, "log.txt")?,

@@ -22,7 +22,7 @@ use crate::{
     guests, step,
 };
 use contenders::{Contender, Runs};
-use measure::Cost;
+use measure::{Cost, Look};
 use projects::Project;
 
 /// The database.
@@ -183,9 +183,10 @@ impl Here<'_> {
         for peer in peers {
             contenders.push(Runs::peer(*peer, &place, self.target)?);
         }
-        let mut rounds: BTreeMap<(Figure, Contender), Vec<Cost>> = BTreeMap::new();
+        let mut rounds: BTreeMap<(Figure, Contender), Vec<(Look, Cost)>> = BTreeMap::new();
         let mut left_out = Vec::new();
-        for round in 0..self.rounds {
+        // One round more, for memory.
+        for round in 0..=self.rounds {
             for runs in &contenders {
                 let who = runs.contender();
                 // Peers take minutes for what is large: once is enough to see how many.
@@ -195,10 +196,15 @@ impl Here<'_> {
                     continue;
                 }
                 self.empty()?;
-                match self.round(project, runs) {
+                let look = match (round == self.rounds, project.is_large() && is_peer) {
+                    (_, true) => Look::Both,
+                    (true, _) => Look::Memory,
+                    _ => Look::Time,
+                };
+                match self.round(project, runs, look) {
                     Ok(costs) => {
                         costs.into_iter().for_each(|(figure, cost)| {
-                            rounds.entry((figure, who)).or_default().push(cost);
+                            rounds.entry((figure, who)).or_default().push((look, cost));
                         });
                     }
                     Err(error) if !is_peer => return Err(error),
@@ -214,7 +220,7 @@ impl Here<'_> {
         Ok(Measured { project, costs, left_out: left_out.into_iter().map(|(_, why)| why).collect(), copy })
     }
 
-    fn round(&self, project: Project, runs: &Runs) -> Result<Vec<(Figure, Cost)>> {
+    fn round(&self, project: Project, runs: &Runs, look: Look) -> Result<Vec<(Figure, Cost)>> {
         runs.forget()?;
         let mut figures = vec![Figure::ParseCold, Figure::ParseWarm];
         if project.has_seeds() {
@@ -226,7 +232,7 @@ impl Here<'_> {
             if project == Project::Seeds && matches!(figure, Figure::Build | Figure::Again) {
                 continue;
             }
-            let cost = runs.run(figure)?;
+            let cost = runs.run(figure, look)?;
             println!(
                 "    {:<24} {:<16} {:>8.3} s, {:>7.2} CPU s, {:>5} MiB",
                 figure.title(),
@@ -268,7 +274,7 @@ impl Here<'_> {
         }
         let to = project.with_file_name("copy.sql");
         fs::write(&to, script)?;
-        measure::cost(&Vec::new, || {
+        measure::cost(Look::Time, &Vec::new, || {
             let mut psql = self.server.client_of(DATABASE);
             step::capture("psql", psql.arg("-f").arg(&to)).map(drop)
         })

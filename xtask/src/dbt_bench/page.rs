@@ -15,7 +15,7 @@ pub(crate) fn page(all: &[Measured], rounds: usize, threads: u32) -> String {
          and ends them; the plugins' machine code, made once a\n\
          machine, is there; always with sandbox, signatures, grants and ledger on. CPU is that of everybody who worked but\n\
          PostgreSQL: the command, scheduler, brokers, runners; memory is the most of all of them together at one time,\n\
-         shared pages counted once. Speed drifts between minutes: compare within a line.\n\n\
+         shared pages counted once, measured in a round of its own. Speed drifts between minutes: compare within a line.\n\n\
          Machine: {}.\n",
         machine()
     );

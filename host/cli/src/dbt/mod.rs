@@ -17,10 +17,13 @@ mod noop;
 mod outcome;
 mod place;
 mod profile;
+mod reading;
 mod release;
+mod running;
 mod select;
 mod session;
 mod setup;
+mod what;
 mod work;
 mod yaml;
 
@@ -31,7 +34,8 @@ use crate::failure::Outcome;
 
 /// Runs one of dbt's commands.
 pub(crate) async fn run(command: Dbt) -> Outcome<u8> {
-    use commands::{What, run};
+    use commands::run;
+    use what::What;
     let text = args::Shown::Text;
     match command {
         Dbt::Build(work) => run(What::Build, work, text).await,
@@ -45,10 +49,10 @@ pub(crate) async fn run(command: Dbt) -> Outcome<u8> {
         Dbt::Docs(Docs::Generate(work)) => run(What::Docs, work, text).await,
         Dbt::Retry(work) => commands::retry(work).await,
         Dbt::RunOperation(operation) => commands::operation(operation).await,
-        Dbt::Ls(ls) => commands::ls(&ls),
-        Dbt::Parse(work) => commands::parse(&work),
-        Dbt::Debug(work) => commands::debug(&work),
-        Dbt::Clean(work) => commands::clean(&work),
-        Dbt::Deps(work) => commands::deps(&work),
+        Dbt::Ls(ls) => reading::ls(&ls),
+        Dbt::Parse(work) => reading::parse(&work),
+        Dbt::Debug(work) => reading::debug(&work),
+        Dbt::Clean(work) => reading::clean(&work),
+        Dbt::Deps(work) => reading::deps(&work),
     }
 }
