@@ -46,11 +46,9 @@ fn project(text: &mut String, measured: &Measured) {
 }
 
 fn row(text: &mut String, what: &str, who: &str, cost: &Cost, beside: f64) {
-    let _ = writeln!(
-        text,
-        "| {what} | {who} | {:.3} | {:.2} | {} | {beside:.2} |",
-        cost.wall, cost.cpu, cost.mib
-    );
+    // What ends before it is looked at has no figure.
+    let mib = if cost.mib == 0 { "–".to_owned() } else { cost.mib.to_string() };
+    let _ = writeln!(text, "| {what} | {who} | {:.3} | {:.2} | {mib} | {beside:.2} |", cost.wall, cost.cpu);
 }
 
 fn capital(text: &str) -> String {
@@ -85,7 +83,10 @@ fn goals(text: &mut String, all: &[Measured]) {
         let found = ratios(who, figures, of);
         let worst = found.iter().copied().fold(f64::INFINITY, f64::min);
         let met = found.iter().filter(|r| **r >= least).count();
-        let reached = format!("{met} of {} figures; {worst:.2} × at worst", found.len());
+        let reached = match found.len() {
+            0 => String::new(),
+            all => format!("{met} of {all} figures; {worst:.2} × at worst"),
+        };
         goal(what, reached, (!found.is_empty()).then_some(met == found.len()));
     }
     let seeds = all.iter().find(|m| m.project == Project::Seeds);
@@ -126,7 +127,7 @@ fn ratios(costs: &Costs, who: Contender, figures: &[Figure], of: fn(&Cost) -> f6
         .iter()
         .filter_map(|figure| {
             let (ours, theirs) = (costs.get(&(*figure, Contender::Ours))?, costs.get(&(*figure, who))?);
-            Some(of(theirs) / of(ours))
+            (of(ours) > 0.0 && of(theirs) > 0.0).then(|| of(theirs) / of(ours))
         })
         .collect()
 }
