@@ -23,6 +23,21 @@ struct Harm {
     said: &'static [&'static str],
 }
 
+impl Harm {
+    /// Puts it into the project for one command, which has to fail and say what it should.
+    fn meet(&self, house: &House, command: &str, also: &[&str]) {
+        let (of, _) = self.files[0];
+        self.files.iter().for_each(|(path, text)| house.write(path, text));
+        let answer = house.cofferdam(&["dbt", command]);
+        assert!(!answer.ok, "{of} was built:\n{}", answer.text());
+        contains_all(&answer, self.said, of);
+        contains_all(&answer, also, of);
+        for (path, _) in &self.files {
+            std::fs::remove_file(house.path().join(path)).unwrap();
+        }
+    }
+}
+
 fn harm(path: &'static str, text: &str, said: &'static [&'static str]) -> Harm {
     Harm { files: vec![(path, text.to_owned())], said }
 }
@@ -126,26 +141,11 @@ fn a_hostile_project_is_refused_with_file_and_line_and_harms_nobody() {
     house.up(&[]);
     let up = house.up_pid();
     for harm in while_reading() {
-        let (of, _) = harm.files[0];
-        harm.files.iter().for_each(|(path, text)| house.write(path, text));
-        let answer = house.cofferdam(&["dbt", "build"]);
-        assert!(!answer.ok, "{of} was built:\n{}", answer.text());
-        contains_all(&answer, harm.said, of);
-        for (path, _) in &harm.files {
-            std::fs::remove_file(house.path().join(path)).unwrap();
-        }
+        harm.meet(&house, "build", &[]);
     }
     for harm in while_running() {
-        let (of, _) = harm.files[0];
-        harm.files.iter().for_each(|(path, text)| house.write(path, text));
         // The healthy model beside it is built, whatever the other does.
-        let answer = house.cofferdam(&["dbt", "run"]);
-        assert!(!answer.ok, "{of} was built:\n{}", answer.text());
-        contains_all(&answer, harm.said, of);
-        contains_all(&answer, &["OK created sql view model main.healthy", "PASS=1", "ERROR=1"], of);
-        for (path, _) in &harm.files {
-            std::fs::remove_file(house.path().join(path)).unwrap();
-        }
+        harm.meet(&house, "run", &["OK created sql view model main.healthy", "PASS=1", "ERROR=1"]);
     }
     let healthy = house.cofferdam(&["dbt", "build"]).success();
     contains_all(&healthy, &["PASS=1", "ERROR=0"], "afterwards");

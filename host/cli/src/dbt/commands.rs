@@ -11,7 +11,6 @@ use super::{
     lines,
     manifest::{Manifest, Node},
     place::Place,
-    reading::connections,
     release::{self, Extra, INLINE},
     running::{Run, args, invocation_id},
     select::Ids,
@@ -57,7 +56,7 @@ pub(super) async fn run(what: What, work: Work, shown: Shown) -> Outcome<u8> {
         let ids = workplace.select(&work, &manifest, &[what.kinds(), what.counted()].concat())?;
         if what == What::Show { named(&work, &manifest, ids) } else { ids }
     };
-    go(Asked { what, work: &work, shown }, workplace, &manifest, ids, at).await
+    go(Asked { what, work: &work, shown, call: None }, workplace, &manifest, ids, at).await
 }
 
 /// Of what is selected, what the selectors name themselves; all but tests where they name none.
@@ -81,8 +80,6 @@ pub(super) fn named(work: &Work, manifest: &Manifest, ids: Ids) -> Ids {
 pub(super) async fn retry(mut work: Work) -> Outcome<u8> {
     let open =
         |status: &str| matches!(status, "error" | "fail" | "skipped" | "runtime error" | "partial success");
-    let vars =
-        |whole: &Value| whole.pointer("/args/vars").filter(|vars| vars.is_object()).map(Value::to_string);
     let place = Place::find(&work)?;
     let folder = work.state.clone().unwrap_or_else(|| place.target.clone());
     let Some((results, whole)) = artifacts::earlier(&folder)? else {
@@ -92,6 +89,9 @@ pub(super) async fn retry(mut work: Work) -> Outcome<u8> {
     let word = whole.pointer("/args/which").and_then(Value::as_str).unwrap_or_default().to_owned();
     let text =
         |name: &str| whole.pointer(&format!("/args/{name}")).and_then(Value::as_str).map(str::to_owned);
+    // What the earlier command said of variables holds again, unless this one says something else.
+    let vars = || whole.pointer("/args/vars").filter(|vars| vars.is_object()).map(Value::to_string);
+    work.vars = work.vars.or_else(vars);
     if let (Some(macro_name), Some(args)) = (text("macro"), text("args"))
         && word == What::Operation.word()
     {
@@ -99,7 +99,6 @@ pub(super) async fn retry(mut work: Work) -> Outcome<u8> {
             say(work.quiet, NOTHING_LEFT);
             return Ok(0);
         }
-        work.vars = work.vars.or_else(|| vars(&whole));
         return operation(RunOperation { macro_name, args, work }).await;
     }
     let Some(what) = What::read(&word) else {
@@ -111,10 +110,6 @@ pub(super) async fn retry(mut work: Work) -> Outcome<u8> {
         say(work.quiet, NOTHING_LEFT);
         return Ok(0);
     }
-    // What the earlier command said of variables holds again, unless this one says something else.
-    if work.vars.is_none() {
-        work.vars = vars(&whole);
-    }
     let flag = |name: &str| whole.pointer(&format!("/args/{name}")).and_then(Value::as_bool).unwrap_or(false);
     work.full_refresh |= flag("full_refresh");
     work.store_failures |= flag("store_failures");
@@ -125,7 +120,7 @@ pub(super) async fn retry(mut work: Work) -> Outcome<u8> {
     let workplace = work::open(&work, &Extra::default(), at)?;
     let manifest = workplace.manifest()?;
     let ids = left.into_iter().filter(|id| manifest.node(id).is_some()).collect();
-    go(Asked { what, work: &work, shown: Shown::Text }, workplace, &manifest, ids, at).await
+    go(Asked { what, work: &work, shown: Shown::Text, call: None }, workplace, &manifest, ids, at).await
 }
 
 /// Runs a macro.
@@ -149,8 +144,8 @@ pub(super) async fn operation(operation: RunOperation) -> Outcome<u8> {
         return Err(Failure::new(BAD_FLAG, what, "name a macro of the project or of one of its packages"));
     }
     let call = Some((operation.macro_name.as_str(), operation.args.as_str()));
-    let asked = Asked { what: What::Operation, work: &operation.work, shown: Shown::Text };
-    carry_out(asked, call, workplace, &manifest, ids, at).await
+    let asked = Asked { what: What::Operation, work: &operation.work, shown: Shown::Text, call };
+    go(asked, workplace, &manifest, ids, at).await
 }
 
 /// What is to be done, and how to tell of it.
@@ -159,6 +154,8 @@ struct Asked<'a> {
     what: What,
     work: &'a Work,
     shown: Shown,
+    /// The macro of `run-operation` and its arguments.
+    call: Option<(&'a str, &'a str)>,
 }
 
 /// From selected nodes to the last line.
@@ -169,19 +166,7 @@ async fn go(
     ids: Ids,
     at: Timestamp,
 ) -> Outcome<u8> {
-    carry_out(asked, None, workplace, manifest, ids, at).await
-}
-
-/// The same, with the macro of `run-operation`.
-async fn carry_out(
-    asked: Asked<'_>,
-    call: Option<(&str, &str)>,
-    workplace: Workplace,
-    manifest: &Manifest,
-    ids: Ids,
-    at: Timestamp,
-) -> Outcome<u8> {
-    let Asked { what, work, shown } = asked;
+    let Asked { what, work, shown, call } = asked;
     let begun = Instant::now();
     if what != What::Operation {
         workplace.write_manifest()?;
@@ -204,8 +189,7 @@ async fn carry_out(
     let made = if release::signs(&folder) {
         let signed = release::signed(&folder, workplace.project, at)?;
         if is_bare {
-            stale |= setup::gateway(&folder, &target, &signed.release, connections(threads))?;
-            setup::grant(&folder, &signed.release, at)?;
+            stale = setup::operate(&folder, &target, &signed.release, threads, at)?;
         }
         release::share_blobs(&folder, &signed.release);
         Ok(signed)

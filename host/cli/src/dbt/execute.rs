@@ -184,15 +184,16 @@ impl<'a, 'b> Progress<'a, 'b> {
     /// An ephemeral model makes nothing: dbt speaks of one only where it fails.
     fn is_silent(&self, task: &TaskView) -> bool {
         let node = self.order.nodes.get(&task.task);
-        self.order.command == Command::Run
-            && node.is_some_and(|node| node.is_ephemeral())
-            && task.state != TaskState::Failed
+        node.is_some_and(|node| self.makes_nothing(node)) && task.state != TaskState::Failed
+    }
+
+    fn makes_nothing(&self, node: &Node) -> bool {
+        self.order.command == Command::Run && node.is_ephemeral()
     }
 
     /// How many nodes are spoken of.
     fn total(&self) -> usize {
-        let silent = |node: &&&Node| self.order.command == Command::Run && node.is_ephemeral();
-        let silent = self.order.nodes.values().filter(silent).count();
+        let silent = self.order.nodes.values().filter(|node| self.makes_nothing(node)).count();
         (self.order.nodes.len() - silent).max(self.numbers.len())
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::{
     execute::Ended,
     manifest::{Manifest, Node},
-    outcome::{Done, Status},
+    outcome::Done,
 };
 
 /// What came of each.
@@ -19,11 +19,8 @@ pub(crate) fn count<'a>(
     counted: &[&'a Node],
     ended: &[Ended<'_>],
 ) -> Vec<(&'a Node, Done)> {
-    let unhappy: Vec<&Node> = ended
-        .iter()
-        .filter(|one| one.done.status.is_bad() || one.done.status == Status::Skipped)
-        .map(|one| one.node)
-        .collect();
+    let unhappy: Vec<&Node> =
+        ended.iter().filter(|one| one.done.status.is_undone()).map(|one| one.node).collect();
     let result = |node: &&'a Node| {
         let above = ancestors(manifest, node);
         let stands = |bad: &&&Node| {

@@ -55,6 +55,11 @@ impl Status {
     pub(crate) fn is_bad(self) -> bool {
         matches!(self, Self::Error | Self::Fail)
     }
+
+    /// Whether what stands on it cannot be done.
+    pub(crate) fn is_undone(self) -> bool {
+        self.is_bad() || self == Self::Skipped
+    }
 }
 
 /// `result.json` of a task of this format.

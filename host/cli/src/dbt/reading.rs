@@ -83,8 +83,7 @@ pub(super) fn parse(work: &Work) -> Outcome<u8> {
         let (folder, target) = (workplace.folder.clone(), workplace.target.clone());
         let threads = work.threads.unwrap_or(target.threads);
         let signed = release::signed(&folder, workplace.project, at)?;
-        setup::gateway(&folder, &target, &signed.release, connections(threads))?;
-        setup::grant(&folder, &signed.release, at)?;
+        setup::operate(&folder, &target, &signed.release, threads, at)?;
     }
     say(work.quiet, &format!("Wrote {} after {:.2}s", file.display(), begun.elapsed().as_secs_f64()));
     Ok(0)
@@ -108,9 +107,8 @@ pub(super) fn debug(work: &Work) -> Outcome<u8> {
     ));
     if workplace.is_bare {
         let (target, folder) = (target.clone(), folder.clone());
-        let threads = target.threads;
         let signed = release::signed(&folder, workplace.project, at)?;
-        setup::gateway(&folder, &target, &signed.release, connections(threads))?;
+        setup::gateway(&folder, &target, &signed.release, target.threads)?;
     }
     let test = crate::args::Gateway::Test { name: Some(setup::GATEWAY.to_owned()), mode: None };
     gateways::ask(Some(&workplace.place.root), &test)
@@ -148,11 +146,6 @@ pub(super) fn deps(work: &Work) -> Outcome<u8> {
         text::count(there as u64, "package"),
     ));
     Ok(0)
-}
-
-/// Connections a pool holds at most: nodes of this command, of another one, and what looks around.
-pub(super) fn connections(threads: u32) -> u32 {
-    threads * 2 + 4
 }
 
 /// Prints text. A reader that has gone away is no failure.

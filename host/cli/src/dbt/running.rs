@@ -127,12 +127,7 @@ impl<'a> Run<'a> {
         if self.what == What::Show {
             add("limit", json!(self.work.limit.max(-1)));
         }
-        let flags = [
-            ("full_refresh", self.work.full_refresh),
-            ("empty", self.work.empty),
-            ("store_failures", self.work.store_failures),
-        ];
-        flags.iter().filter(|(_, on)| *on).for_each(|(name, _)| add(name, json!(true)));
+        self.flags().iter().filter(|(_, on)| *on).for_each(|(name, _)| add(name, json!(true)));
         let times = [
             ("event_time_start", &self.work.event_time_start),
             ("event_time_end", &self.work.event_time_end),
@@ -142,21 +137,23 @@ impl<'a> Run<'a> {
         }
         add("invocation", json!(id));
         // What the release does not name cannot be said to its tasks.
-        let known = self.signed.release.tasks.iter().flat_map(|task| &task.params_schema);
-        let known: std::collections::HashSet<&str> = known.map(|param| param.name.as_str()).collect();
-        params.retain(|param| known.contains(param.name.as_str()));
+        params.retain(|param| self.takes(&param.name));
         params
+    }
+
+    /// What is asked of nodes that is on or off.
+    fn flags(&self) -> [(&'static str, bool); 3] {
+        [
+            ("full_refresh", self.work.full_refresh),
+            ("empty", self.work.empty),
+            ("store_failures", self.work.store_failures),
+        ]
     }
 
     /// A release that does not know what its nodes are to be told would do something else.
     fn check_told(&self) -> Outcome<()> {
-        let needed = [
-            ("command", self.what.told().is_some()),
-            ("full_refresh", self.work.full_refresh),
-            ("empty", self.work.empty),
-            ("store_failures", self.work.store_failures),
-        ];
-        match needed.iter().find(|(name, needed)| *needed && !self.takes(name)) {
+        let command = [("command", self.what.told().is_some())];
+        match command.iter().chain(&self.flags()).find(|(name, needed)| *needed && !self.takes(name)) {
             Some((name, _)) => Err(Failure::new(
                 BAD_FLAG,
                 format!("the release does not let a run say `{name}`"),
@@ -187,15 +184,15 @@ impl<'a> Run<'a> {
             return Ok((Vec::new(), true));
         }
         let mut order = self.order(nodes, id);
-        let good = |one: &&Ended<'_>| !one.done.status.is_bad() && one.done.status != Status::Skipped;
-        let built = done.iter().filter(good).filter(|one| one.node.relation_name.is_some());
+        let built =
+            done.iter().filter(|one| !one.done.status.is_undone() && one.node.relation_name.is_some());
         let schemas: BTreeSet<&str> = built.filter_map(|one| one.node.schema.as_deref()).collect();
         if !schemas.is_empty() && self.takes("schemas") {
             let json = json!(schemas.into_iter().collect::<Vec<_>>().join(" ")).to_string();
             order.params.push(Argument { name: "schemas".to_owned(), json });
         }
         let (mut ended, interrupted) = execute::run(self.session, &order).await?;
-        let bad = ended.iter().any(|one| one.done.status.is_bad() || one.done.status == Status::Skipped);
+        let bad = ended.iter().any(|one| one.done.status.is_undone());
         for one in ended.iter_mut().filter(|one| one.done.status == Status::Success) {
             // `shop-on-run-end-0` is told as dbt tells it.
             let index = one.node.name.rsplit('-').next().unwrap_or_default();

@@ -228,13 +228,23 @@ pub(crate) fn variables(texts: &[String]) -> Outcome<BTreeMap<String, String>> {
     Ok(names.into_iter().filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect())
 }
 
-/// The gateway's settings, and the password in a file of its own. Says whether something changed.
-pub(crate) fn gateway(
+/// What the operator of a release writes: gateway and grant. Says whether the gateway changed.
+pub(crate) fn operate(
     folder: &Folder,
     target: &Target,
     release: &Release,
-    connections: u32,
+    threads: u32,
+    now: Timestamp,
 ) -> Outcome<bool> {
+    let changed = gateway(folder, target, release, threads)?;
+    grant(folder, release, now)?;
+    Ok(changed)
+}
+
+/// The gateway's settings, and the password in a file of its own. Says whether something changed.
+pub(crate) fn gateway(folder: &Folder, target: &Target, release: &Release, threads: u32) -> Outcome<bool> {
+    // Nodes of one command, of another one, and what looks around.
+    let connections = threads * 2 + 4;
     let file = folder.inner("dbt/gateways.toml");
     let mut text =
         "# Made by `cofferdam dbt` from profiles.yml; made anew when something changes.\n".to_owned();
@@ -315,7 +325,7 @@ fn schemas(release: &Release) -> BTreeSet<String> {
 }
 
 /// A grant for what the release asks for, schema by schema. Says whether it is another one now.
-pub(crate) fn grant(folder: &Folder, release: &Release, now: Timestamp) -> Outcome<bool> {
+fn grant(folder: &Folder, release: &Release, now: Timestamp) -> Outcome<bool> {
     let file = folder.inner("dbt/grants/dbt.toml");
     let there = fs::read_to_string(&file).unwrap_or_default();
     let expiry = |text: &str| text.lines().find(|line| line.starts_with("expires")).map(str::to_owned);
