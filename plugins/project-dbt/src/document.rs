@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use cofferdam_sdk::{Files, Invocation, Relation, TaskFailure};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::codes;
 
@@ -160,6 +160,28 @@ pub struct ProjectPart {
     pub quoting: Map<String, Json>,
     /// The project's `flags`.
     pub flags: Map<String, Json>,
+    /// The project and its packages, with their versions.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, Option<String>>,
+}
+
+impl ProjectPart {
+    /// What dbt's configuration object says of the project, as macros reach it.
+    #[must_use]
+    pub fn runtime_config(&self, target: &Target) -> Json {
+        let dependency = |(name, version): (&String, &Option<String>)| {
+            (name.clone(), json!({"project_name": name, "version": version}))
+        };
+        json!({
+            "project_name": self.name,
+            "version": self.versions.get(&self.name).cloned().flatten(),
+            "profile_name": target.profile_name,
+            "target_name": target.name,
+            "threads": target.threads,
+            "vars": self.vars.get(&self.name),
+            "dependencies": self.versions.iter().map(dependency).collect::<Map<_, _>>(),
+        })
+    }
 }
 
 /// Where `adapter.dispatch` looks for the macros of one namespace.
@@ -315,8 +337,16 @@ impl Document {
     /// Where a setting is missing, or the file does not hold what the settings say.
     pub fn read(files: &dyn Files, invocation: &Invocation) -> Result<Self, TaskFailure> {
         let mut document: Self = part(files, invocation, DOCUMENT_SETTING)?;
-        document.shared = part(files, invocation, SHARED_SETTING)?;
+        document.share(&part(files, invocation, SHARED_SETTING)?);
         Ok(document)
+    }
+
+    /// Tells it, and the documents inside of it, what all have in common.
+    fn share(&mut self, shared: &Shared) {
+        self.shared = shared.clone();
+        for inner in self.ephemerals.iter_mut().chain(self.tested.as_deref_mut()) {
+            inner.share(shared);
+        }
     }
 
     /// What a `ref` leads to; a version is compared as it is written.

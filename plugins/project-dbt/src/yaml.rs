@@ -200,6 +200,7 @@ pub fn parse_with(text: &str, doubles: &mut Vec<Double>) -> Result<Node, YamlErr
     options.emit_comments = false;
     let mut composer = Composer {
         events: Parser::new_from_str_with_options(text, options),
+        open_end: (!text.ends_with('\n')).then_some(text.len()),
         anchors: HashMap::new(),
         nodes: 0,
         bytes: 0,
@@ -213,6 +214,8 @@ pub fn parse_with(text: &str, doubles: &mut Vec<Double>) -> Result<Node, YamlErr
 /// Builds the tree from the parser's events, and keeps the budget.
 struct Composer<'a> {
     events: Parser<'a, StrInput<'a>>,
+    /// Where the text ends, if it ends without a line break.
+    open_end: Option<usize>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
     bytes: usize,
@@ -241,7 +244,16 @@ impl<'a> Composer<'a> {
 
     fn next(&mut self) -> Result<(Event<'a>, u32), YamlError> {
         match self.events.next() {
-            Some(Ok((event, span))) => Ok((event, line_of(span.start.line()))),
+            Some(Ok((mut event, span))) => {
+                // A block ends with the line break that is there, and here none is.
+                if let Event::Scalar(text, ScalarStyle::Literal | ScalarStyle::Folded, ..) = &mut event
+                    && self.open_end.is_some()
+                    && span.byte_range().map(|range| range.end) >= self.open_end
+                {
+                    *text = text.trim_end_matches('\n').to_owned().into();
+                }
+                Ok((event, line_of(span.start.line())))
+            }
             Some(Err(why)) => Err(error(line_of(why.marker().line()), why.info())),
             None => Ok((Event::StreamEnd, 0)),
         }

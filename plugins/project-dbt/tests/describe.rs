@@ -48,6 +48,23 @@ fn graph(files: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn settings_of_a_properties_file_are_rendered_and_its_end_is_no_text() {
+    let manifest = manifest(&[
+        ("seeds/codes.csv", "code,description\n1,one\n"),
+        (
+            "seeds/seeds.yml",
+            "seeds:\n  - name: codes\n    config:\n      enabled: |\n        {% if var('all', true) -%} {{ true | as_bool }} {%- else -%} {{ false | as_bool }} {%- endif -%}\n      column_types:\n        description: |\n          {%- if target.type == 'sqlite' -%} text {%- else -%} varchar(9) {%- endif -%}\n    description: |\n      All codes.\n\n",
+        ),
+    ]);
+    let seed = &manifest["nodes"]["seed.shop.codes"];
+    let told = (&seed["config"]["enabled"], &seed["config"]["column_types"], &seed["description"]);
+    insta::assert_snapshot!(
+        format!("{} {} {}", told.0, told.1, told.2),
+        @r#"true {"description":"text"} "All codes.""#
+    );
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "one list of files and one of problems")]
 fn every_problem_is_reported_at_once_with_its_place() {
     let files = [

@@ -222,3 +222,27 @@ model.shop.on_broken: skipped
 model.shop.on_failed_test: skipped
 "#);
 }
+
+#[test]
+fn an_ephemeral_model_and_a_tested_one_see_the_variables_and_the_target() {
+    let house = House::of(
+        [
+            ("dbt_project.yml", "name: shop\nvars: {word: own}\n"),
+            ("macros/m.sql", "{% macro only_here(word) %}'{{ word }} {{ target.type }} {{ model.name }}'{% endmacro %}"),
+            ("models/inner.sql", "{{ config(materialized='ephemeral') }} select {{ only_here(var('word')) }} as told"),
+            ("models/outer.sql", "{{ config(materialized='table') }} select told, '{{ var('word') }} {{ target.schema }}' as said from {{ ref('inner') }}"),
+            (
+                "models/s.yml",
+                "unit_tests: [{name: says, model: outer, given: [{input: ref('inner'), format: sql, rows: select 'a' as told}], expect: {rows: [{told: a, said: own main}]}}]",
+            ),
+        ]
+        .into_iter()
+        .fold(MemoryHost::new(), |host, (path, text)| host.file(path, text)),
+    );
+    insta::assert_snapshot!(house.run(&[]).join("\n"), @r"
+    inner: compiled
+    says: passed
+    outer: SELECT 1
+    ");
+    insta::assert_snapshot!(house.text("select told, said from outer"), @"own sqlite inner|own main");
+}

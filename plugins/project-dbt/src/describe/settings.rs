@@ -111,6 +111,8 @@ fn complete(around: &mut Around, packages: &[Package], given: &Map<String, Json>
     let first = &packages[0].file;
     let shared = &mut around.shared;
     shared.project.name.clone_from(&first.name);
+    let versions = packages.iter().map(|package| (package.file.name.clone(), package.file.version.clone()));
+    shared.project.versions = versions.collect();
     shared.project.vars.clear();
     shared.project.dispatch.clone_from(&first.dispatch);
     shared.project.query_comment = first.query_comment.clone();

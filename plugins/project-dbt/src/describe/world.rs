@@ -226,6 +226,11 @@ impl World for Describing<'_> {
             "_dbt_generic_test_kwargs" => return self.arguments.clone(),
             "this" if self.node.is_some() => self.this.clone().into_value(),
             "model" => from_json(&Json::Object(self.node?.clone())),
+            "invocation_args_dict" => from_json(&json!({
+                "which": "parse", "invocation_command": "dbt parse", "full_refresh": false, "vars": {},
+            })),
+            "dbt_metadata_envs" => from_json(&json!({})),
+            "runtime_config" => from_json(&shared.project.runtime_config(&shared.target)),
             "flags" => from_json(&json!({
                 "WHICH": "parse", "FULL_REFRESH": false, "STORE_FAILURES": false, "EMPTY": false,
                 "DEFER": false, "FAIL_FAST": false, "WARN_ERROR": false, "VERSION_CHECK": true,

@@ -17,7 +17,7 @@ use super::interp::{Frame, Interp, Scope};
 use super::library::Library;
 use super::limits;
 use super::problem::{Outcome, Raise, Unit, fail};
-use super::syntax::{self, Name, Stmt, SyntaxError};
+use super::syntax::{self, Name, SyntaxError};
 use super::value::Args;
 use super::world::World;
 
@@ -79,14 +79,11 @@ impl Engine {
         if !has_jinja(text) {
             return Ok(Value::from(text));
         }
-        let template = syntax::parse(text).map_err(|why| unreadable(path, why))?;
+        let template = syntax::parse_native(text).map_err(|why| unreadable(path, why))?;
         self.run(package, path, template.assigned, world, |cx, frame| {
-            if let [Stmt::Emit(node)] = template.body.as_slice() {
-                return marked(cx.evaluate(frame, node)?);
-            }
-            let mut out = String::new();
-            cx.execute(frame, &template.body, &mut out)?;
-            Ok(Value::from(out))
+            let mut parts = Vec::new();
+            cx.parts(frame, &template.body, &mut parts)?;
+            marked(&parts)
         })
     }
 

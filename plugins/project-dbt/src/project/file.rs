@@ -47,6 +47,8 @@ pub(crate) struct ProjectFile {
     pub(crate) query_comment: Json,
     /// The `flags`.
     pub(crate) flags: Map<String, Json>,
+    /// Its version, if it says one.
+    pub(crate) version: Option<String>,
 }
 
 /// Kinds of folders: the key, the older name of the key, what holds unless set.
@@ -79,7 +81,7 @@ const CONFIGS: [(&str, &str); 13] = [
 ];
 
 /// Keys of the file that say nothing about the work, or that only other tools read.
-const IGNORED: [&str; 12] = [
+const IGNORED: [&str; 11] = [
     "asset-paths",
     "clean-targets",
     "config-version",
@@ -90,7 +92,6 @@ const IGNORED: [&str; 12] = [
     "restrict-access",
     "target-path",
     "vars",
-    "version",
     "require-dbt-version",
 ];
 
@@ -120,7 +121,7 @@ pub(crate) fn read(
     problems: &mut Problems,
 ) -> Option<ProjectFile> {
     let mut doubles = Vec::new();
-    let tree = match yaml::parse_with(text, &mut doubles) {
+    let tree = match yaml::parse_with(text.trim_end(), &mut doubles) {
         Ok(tree) => tree,
         Err(why) => {
             problems.add(path, why.line, why.message);
@@ -191,6 +192,13 @@ impl Reader<'_> {
             "on-run-end" => file.on_run_end = self.statements(key, node),
             "query-comment" => file.query_comment = node.to_json(),
             "flags" => file.flags = self.rendered(node, false).as_object().cloned().unwrap_or_default(),
+            "version" => {
+                file.version = match self.rendered(node, false) {
+                    Json::Null => None,
+                    Json::String(version) => Some(version),
+                    other => Some(other.to_string()),
+                };
+            }
             "vars" => {
                 if !matches!(node.kind, Kind::Map(_)) && !node.is_null() {
                     self.add(node.line, "`vars` is a map of names to values");

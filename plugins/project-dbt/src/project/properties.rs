@@ -83,7 +83,7 @@ pub(crate) fn read(
     problems: &mut Problems,
 ) -> Vec<Entry> {
     let mut doubles = Vec::new();
-    let tree = match yaml::parse_with(text, &mut doubles) {
+    let tree = match yaml::parse_with(text.trim_end(), &mut doubles) {
         Ok(tree) => tree,
         Err(why) => {
             problems.add(&file.path, why.line, why.message);
@@ -121,6 +121,19 @@ pub(crate) fn read(
     entries
 }
 
+/// Whether what stands under these keys of an entry is rendered as the file is read: descriptions,
+/// tests and hooks are not, they have their time later.
+fn is_rendered(keys: &[&str]) -> bool {
+    let (around, config) = match keys.iter().position(|key| *key == "config") {
+        Some(at) => (&keys[..at], keys.get(at + 1)),
+        None => (keys, None),
+    };
+    let later = |key: &&str| matches!(*key, "tests" | "data_tests" | "description" | "loaded_at_query");
+    let hook = |key: &&str| matches!(*key, "pre_hook" | "post_hook" | "pre-hook" | "post-hook");
+    let held = |key: &&str| hook(key) || *key == "loaded_at_query";
+    !around.iter().any(|key| later(key) || hook(key)) && !config.is_some_and(held)
+}
+
 fn entry(
     kind: &'static str,
     file: &SourceFile,
@@ -140,21 +153,7 @@ fn entry(
             return None;
         }
     };
-    let mut wanted = |keys: &[&str]| {
-        !keys.iter().any(|key| {
-            matches!(
-                *key,
-                "tests"
-                    | "data_tests"
-                    | "description"
-                    | "loaded_at_query"
-                    | "pre_hook"
-                    | "post_hook"
-                    | "pre-hook"
-                    | "post-hook"
-            )
-        })
-    };
+    let mut wanted = is_rendered;
     let mut rendering = |text: &str, line: u32| match render(text, line) {
         Ok(value) => value,
         Err(why) => {

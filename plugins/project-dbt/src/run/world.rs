@@ -258,6 +258,21 @@ impl<'a> Around<'a> {
         flags.insert("EVENT_TIME_END".to_owned(), ask.event_time_end.clone().into());
         from_json(&Json::Object(flags))
     }
+
+    /// What the command line said, as far as it reaches a node.
+    fn invocation(&self) -> Value {
+        let ask = self.scene.ask;
+        from_json(&json!({
+            "which": ask.which,
+            "invocation_command": format!("dbt {}", ask.which),
+            "full_refresh": ask.full_refresh.unwrap_or(false),
+            "store_failures": ask.store_failures,
+            "empty": ask.empty,
+            "vars": ask.vars,
+            "target": self.document.shared.target.name,
+            "profile": self.document.shared.target.profile_name,
+        }))
+    }
 }
 
 /// A hook as `run_hooks` reads it. It may be a text, a text that holds JSON, or an object.
@@ -414,6 +429,14 @@ impl World for Around<'_> {
             "invocation_id" => Value::from(self.scene.run),
             "run_started_at" => datetime(self.scene.started_at)?,
             "flags" => self.flags(),
+            "invocation_args_dict" => self.invocation(),
+            "dbt_metadata_envs" => from_json(&json!({})),
+            "runtime_config" => {
+                let shared = &self.document.shared;
+                let mut config = shared.project.runtime_config(&shared.target);
+                config["cli_vars"] = Json::Object(self.scene.ask.vars.clone());
+                from_json(&config)
+            }
             "schemas" if self.is_after() => Value::from(self.scene.ask.schemas.clone()),
             "database_schemas" if self.is_after() => {
                 let database = &self.document.shared.target.database;

@@ -22,13 +22,23 @@
 {% macro default__how() %}default{% endmacro %}
 {% macro postgres__how() %}postgres{% endmacro %}
 
+{# Named by the materialization alone, and leads on to a macro that nothing else names. #}
+{% macro doubled(sql) %}{{ return(adapter.dispatch('doubled', 'constructs')(sql)) }}{% endmacro %}
+{% macro default__doubled(sql) -%}
+    select * from ({{ sql }}) a {{ both() }} select * from ({{ sql }}) b
+{%- endmacro %}
+{% macro both() %}union all{% endmacro %}
+
+{# Named by an ephemeral model alone. #}
+{% macro only_here(word) %}{{ word }} {{ target.type }} {{ target.schema }} {{ model.name }} {{ this.identifier }}{% endmacro %}
+
 {% materialization twice, adapter='postgres' %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% if load_relation(this) is not none %}{% do adapter.drop_relation(load_relation(this)) %}{% endif %}
     {% call statement('main') -%}
-        create table {{ target_relation }} as (select * from ({{ sql }}) a union all select * from ({{ sql }}) b)
+        create table {{ target_relation }} as ({{ doubled(sql) }})
     {%- endcall %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}

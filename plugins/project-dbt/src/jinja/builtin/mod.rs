@@ -12,10 +12,12 @@ mod data;
 mod datetime;
 mod exceptions;
 mod itertools;
+mod marks;
 mod modules;
 mod references;
 mod regex;
 mod relation;
+mod runtime;
 mod spans;
 mod statement;
 mod table;
@@ -32,7 +34,8 @@ use super::value::{Args, Python, native};
 
 pub(super) use data::{converted, dump_json};
 pub use datetime::datetime;
-pub(super) use values::{Namespace, mark, marked};
+pub(super) use marks::{mark, marked};
+pub(super) use values::Namespace;
 
 type Call = fn(&Interp<'_>, &mut Args) -> Outcome<Value>;
 
@@ -55,6 +58,10 @@ impl Python for Function {
 
     fn callable(&self) -> bool {
         true
+    }
+
+    fn lookup(&self, cx: &Interp<'_>, name: &str) -> Option<Value> {
+        (name == "config" && matches!(self.name, "ref" | "source")).then(|| runtime::config(cx)).flatten()
     }
 
     fn truthy(&self) -> bool {

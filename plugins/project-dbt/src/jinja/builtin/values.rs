@@ -16,7 +16,7 @@ use super::super::limits;
 use super::super::method::dict_of;
 use super::super::problem::{Outcome, fail, failure};
 use super::super::syntax::Name;
-use super::super::value::{self, Args, Dict, Native, Python, View, int, list, native, view};
+use super::super::value::{self, Args, Dict, Python, int, list, native};
 
 /// What `namespace()` makes.
 #[derive(Debug, Default)]
@@ -153,70 +153,4 @@ impl Python for Joiner {
     fn as_any(&self) -> &dyn Any {
         self
     }
-}
-
-/// A text that native rendering is to turn into a value.
-#[derive(Debug)]
-struct Marked {
-    inner: Value,
-    kind: &'static str,
-}
-
-impl Python for Marked {
-    fn type_name(&self) -> &'static str {
-        "str"
-    }
-
-    fn text(&self) -> String {
-        value::text(&self.inner)
-    }
-
-    fn repr(&self) -> String {
-        value::repr(&self.inner)
-    }
-
-    fn truthy(&self) -> bool {
-        value::truthy(&self.inner)
-    }
-
-    fn json(&self) -> Option<Value> {
-        Some(self.inner.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-/// `value|as_native` and the like.
-pub(in super::super) fn mark(name: &str, value: Value) -> Value {
-    let kind = match name {
-        "as_bool" => "bool",
-        "as_number" => "number",
-        _ => "native",
-    };
-    let found = value.downcast_object_ref::<Native>().and_then(|native| native.get::<Marked>());
-    let inner = found.map_or_else(|| value.clone(), |found| found.inner.clone());
-    native(Marked { inner, kind })
-}
-
-/// What native rendering gives for the value of a lone expression.
-pub(in super::super) fn marked(value: Value) -> Outcome<Value> {
-    let found = value.downcast_object_ref::<Native>().and_then(|native| native.get::<Marked>());
-    let Some(found) = found else {
-        return Ok(if value.is_undefined() { Value::from("") } else { value });
-    };
-    let read = match view(&found.inner) {
-        View::Str(text) => super::data::literal(text).unwrap_or_else(|| found.inner.clone()),
-        _ => found.inner.clone(),
-    };
-    let fits = match (found.kind, view(&read)) {
-        ("bool", View::Bool(_)) | ("number", View::Int(_) | View::Float(_)) => true,
-        ("bool" | "number", _) => false,
-        _ => true,
-    };
-    if fits {
-        return Ok(read);
-    }
-    fail(format!("Could not convert value '{}' into type '{}'", value::text(&found.inner), found.kind))
 }

@@ -36,8 +36,8 @@ impl Interp<'_> {
                 None => return fail(format!("object of type '{}' has no len()", value::type_name(&value))),
             },
             "string" => Value::from(value::text(&value)),
-            "safe" | "as_text" => value,
-            "as_native" | "as_bool" | "as_number" => builtin::mark(name, value),
+            "safe" => value,
+            "as_native" | "as_bool" | "as_number" | "as_text" => builtin::mark(name, &value),
             "attr" => {
                 let name = args.need_text(name, "name")?;
                 self.attribute(&value, &name)
@@ -51,8 +51,8 @@ impl Interp<'_> {
             "map" | "select" | "reject" | "selectattr" | "rejectattr" => {
                 sequences::each(self, name, &value, args)?
             }
-            "list" | "first" | "last" | "join" | "reverse" | "sort" | "unique" | "min" | "max" | "sum"
-            | "groupby" | "batch" | "slice" | "dictsort" | "items" => {
+            "list" | "first" | "last" | "random" | "join" | "reverse" | "sort" | "unique" | "min" | "max"
+            | "sum" | "groupby" | "batch" | "slice" | "dictsort" | "items" => {
                 sequences::filter(self, name, &value, args)?
             }
             _ => match texts::filter(self, name, &value, args)? {

@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::cmp::Ordering;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use indexmap::{IndexMap, IndexSet};
 use minijinja::Value;
@@ -57,11 +58,22 @@ pub(super) fn each(cx: &Interp<'_>, name: &str, value: &Value, args: &mut Args) 
     Ok(list(kept))
 }
 
+/// One of them, another in each run; while a project is read always the same.
+fn any_of(cx: &Interp<'_>, values: Vec<Value>) -> Value {
+    let run = cx.world.name("invocation_id").map(|id| value::text(&id)).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    (run, cx.package.as_str(), cx.taken()).hash(&mut hasher);
+    let many = u64::try_from(values.len()).unwrap_or(u64::MAX).max(1);
+    let at = usize::try_from(hasher.finish() % many).unwrap_or_default();
+    values.into_iter().nth(at).unwrap_or(Value::UNDEFINED)
+}
+
 /// Applies a filter.
 pub(super) fn filter(cx: &Interp<'_>, name: &str, value: &Value, args: &mut Args) -> Outcome<Value> {
     match name {
         "list" => Ok(list(value::items(value)?)),
         "first" => Ok(value::items(value)?.into_iter().next().unwrap_or(Value::UNDEFINED)),
+        "random" => Ok(any_of(cx, value::items(value)?)),
         "last" => Ok(value::items(value)?.pop().unwrap_or(Value::UNDEFINED)),
         "join" => join(cx, value, args),
         "reverse" => match view(value) {

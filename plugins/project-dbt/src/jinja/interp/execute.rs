@@ -57,6 +57,37 @@ impl Interp<'_> {
         Ok(Flow::Next)
     }
 
+    /// Runs statements whose text becomes a value: gives what each one puts out.
+    pub(in super::super) fn parts(
+        &self,
+        frame: &Frame,
+        statements: &[Stmt],
+        parts: &mut Vec<Value>,
+    ) -> Outcome<()> {
+        for statement in statements {
+            match statement {
+                Stmt::Emit(node) => parts.push(self.evaluate(frame, node)?),
+                Stmt::If(branches, otherwise) => {
+                    let mut taken = otherwise;
+                    for (condition, body) in branches {
+                        if value::truthy(&self.evaluate(frame, condition)?) {
+                            taken = body;
+                            break;
+                        }
+                    }
+                    self.deeper(|| self.parts(frame, taken, parts))?;
+                }
+                other => {
+                    let text = self.captured(frame, std::slice::from_ref(other))?;
+                    if !text.is_empty() {
+                        parts.push(Value::from(text));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a value's text.
     fn emit(&self, value: &Value, out: &mut String) -> Outcome<()> {
         if let Some(text) = value.as_str() {

@@ -65,6 +65,11 @@ impl<'w> Interp<'w> {
         self.steps_of(1)
     }
 
+    /// How many steps were taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.steps.get()
+    }
+
     /// Takes several steps at once: work that grows with a value's size.
     pub(super) fn steps_of(&self, many: usize) -> Outcome<()> {
         let before = self.steps.get();

@@ -12,6 +12,9 @@ use super::lexer::Tok;
 use super::parser::{Parser, Read};
 use super::{Arg, Comparison, Expr, Link, Node, Operator};
 
+/// Filters that say what a text is where it becomes a value, and do nothing elsewhere.
+const MARKS: [&str; 4] = ["as_bool", "as_number", "as_native", "as_text"];
+
 impl Parser {
     /// An expression with `if … else`.
     pub(super) fn expression(&mut self) -> Read<Node> {
@@ -379,7 +382,10 @@ impl Parser {
             let line = self.line();
             if self.skip_op("|") {
                 let link = self.filter()?;
-                links.push((line, link));
+                let says_type = matches!(&link, Link::Filter(name, _) if MARKS.contains(&&**name));
+                if self.native || !says_type {
+                    links.push((line, link));
+                }
             } else if self.skip_word("is") {
                 let negative = self.skip_word("not");
                 let name = self.dotted()?;

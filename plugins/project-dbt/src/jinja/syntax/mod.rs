@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-pub(super) use parser::{parse, parse_expression};
+pub(super) use parser::{parse, parse_expression, parse_native};
 
 /// How deep statements and brackets may stand in one another.
 pub(super) const DEPTH_MAX: usize = 48;

@@ -16,7 +16,17 @@ pub(super) type Read<T> = Result<T, SyntaxError>;
 
 /// Reads a template.
 pub(in super::super) fn parse(source: &str) -> Read<Template> {
+    template(Parser::new(lex(source)?))
+}
+
+/// Reads a template whose text becomes a value: there `as_bool` and the like say which.
+pub(in super::super) fn parse_native(source: &str) -> Read<Template> {
     let mut parser = Parser::new(lex(source)?);
+    parser.native = true;
+    template(parser)
+}
+
+fn template(mut parser: Parser) -> Read<Template> {
     let (body, _) = parser.body(0, &[])?;
     Ok(Template { body, assigned: parser.assigned })
 }
@@ -43,6 +53,8 @@ pub(super) struct Parser {
     uses: [bool; 3],
     loops: usize,
     assigned: Vec<Name>,
+    /// Whether the text becomes a value.
+    pub(super) native: bool,
 }
 
 const SPECIAL: [&str; 3] = ["varargs", "kwargs", "caller"];
@@ -51,7 +63,7 @@ const FILES: [&str; 4] = ["include", "import", "from", "extends"];
 
 impl Parser {
     fn new(tokens: Vec<Token>) -> Self {
-        Self { tokens, at: 0, depth: 0, uses: [false; 3], loops: 0, assigned: Vec::new() }
+        Self { tokens, at: 0, depth: 0, uses: [false; 3], loops: 0, assigned: Vec::new(), native: false }
     }
 
     /// The line of the next token.

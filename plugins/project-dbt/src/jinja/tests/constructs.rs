@@ -147,6 +147,9 @@ fn names_of_the_context_mean_what_they_mean_in_dbt() {
         {% set first, last = modules.datetime.datetime.min, modules.pytz.utc.localize(modules.datetime.datetime(9999, 12, 31)) %}{{ first.timestamp() }} {{ last.timestamp() }} {{ modules.datetime.datetime(1970, 1, 2).timestamp() }} => -62135596800.0 253402214400.0 86400.0
         {{ adapter.quote('a') }} {{ adapter.type() }} {{ adapter.get_relation('db', 'main', 'v').type }} {{ adapter.get_relation('db', 'main', 'x') }} => "a" postgres view None
         {{ adapter.get_columns_in_relation(this)|map(attribute='name')|list }} {{ adapter.get_missing_columns(this, ref('v'))|map(attribute='column')|list }} => ['id', 'name'] ['name']
+        {{ 'b' in ['ab'] | as_bool }} {{ (['a', 'b'] | as_bool)[1] }} {{ (1 | as_text) + 1 }} => False b 2
+        {{ [7] | random }} {{ [] | random }} {{ ['a', 'b'] | random in 'ab' }} => 7  True
+        {% set c = builtins.ref.config %}{{ c.project_name }} {{ c.dependencies['shop'].version }} {{ c.vars.to_dict() }} {{ c.other is defined }} => shop 1.0 {'a': 1} False
         {{ exceptions.raise_compiler_error('no ' ~ 1) }} => ! models/orders.sql:1: no 1
         {{ ref('missing') }} => ! models/orders.sql:1: there is no model named `missing`
         {{ return(1) }} => ! models/orders.sql:0: `return` stands outside of a macro
@@ -163,6 +166,13 @@ fn names_of_the_context_mean_what_they_mean_in_dbt() {
     assert_eq!(native("{{ '1' | as_number }}"), json!(1));
     assert_eq!(native("{{ 'True' | as_bool }} "), json!("True "));
     assert_eq!(native("{{ '[1, 2]' | as_native }}"), json!([1, 2]));
+    assert_eq!(native("{{ 1 | as_text }}"), json!("1"));
+    assert_eq!(native("{{ 'b' in ['a', 'b'] | as_bool() }}"), json!(true));
+    assert_eq!(native("{{ 'b' == 'a' | as_bool }}"), json!(false));
+    assert_eq!(native("{% if true -%} {{ false | as_bool }} {%- endif -%}\n"), json!(false));
+    assert_eq!(native("{% if false %}x{% else %} {{ 1 }}{% endif %}"), json!(" 1"));
+    let unfit = engine.native("shop", "s.yml", "{{ ['a'] | as_bool }}", &world).unwrap_err();
+    assert_eq!(unfit.to_string(), "s.yml:0: Could not convert value '['a']' into type 'bool'");
     let expression = engine.evaluate("shop", "s.yml", "ref('a')", &world).unwrap();
     assert_eq!(super::super::world::RelationName::from_value(&expression), Some(relation("main", "a")));
 }

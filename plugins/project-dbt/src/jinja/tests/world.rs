@@ -104,6 +104,9 @@ impl World for TestWorld {
             "target" => Some(from_json(
                 &json!({"name": "dev", "type": "postgres", "database": "db", "schema": "main"}),
             )),
+            "runtime_config" => Some(from_json(&json!({
+                "project_name": "shop", "vars": {"a": 1}, "dependencies": {"shop": {"version": "1.0"}},
+            }))),
             _ => self.names.get(name).map(from_json),
         }
     }

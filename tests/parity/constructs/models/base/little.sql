@@ -1,2 +1,2 @@
 {{ config(materialized='ephemeral') }}
-select id, name from {{ ref('now_people') }} where id < 3
+select id, name, '{{ only_here(var("greeting")) }}' as told from {{ ref('now_people') }} where id < 3
