@@ -48,6 +48,18 @@ fn graph(files: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn a_python_model_is_read_for_what_it_names() {
+    let python = "def model(dbt, session):\n    dbt.config(materialized='table', tags=['py'])\n    return dbt.ref('one')  # dbt.ref('two')\n";
+    let files = [("models/one.sql", "select 1"), ("models/frame.py", python)];
+    let manifest = manifest(&files);
+    let node = &manifest["nodes"]["model.shop.frame"];
+    let told = (&node["language"], &node["config"]["materialized"], &node["config"]["tags"]);
+    let told = format!("{} {} {} {}", told.0, told.1, told.2, node["depends_on"]["nodes"]);
+    insta::assert_snapshot!(told, @r#""python" "table" ["py"] ["model.shop.one"]"#);
+    insta::assert_snapshot!(problems(&[("models/frame.py", "def model(dbt, session):\n    return dbt.ref('one')\n")]), @"models/frame.py:2: `ref('one')` leads nowhere: there is no model, seed or snapshot of this name");
+}
+
+#[test]
 fn settings_of_a_properties_file_are_rendered_and_its_end_is_no_text() {
     let manifest = manifest(&[
         ("seeds/codes.csv", "code,description\n1,one\n"),
@@ -71,7 +83,6 @@ fn every_problem_is_reported_at_once_with_its_place() {
         ("models/a.sql", "\n\nselect 1\nfrom {{ ref('stg_order') }}"),
         ("models/stg_orders.sql", "select {{ 1 + }}\n"),
         ("models/c.sql", "select * from {{ source('raw', 'orders') }}"),
-        ("models/d.py", "def model(): pass"),
         ("models/e f.sql", "select 1"),
         ("models/one/g.sql", "select 1"),
         ("models/two/g.sql", "select 2"),
@@ -112,7 +123,6 @@ macros/m.sql:3: CD0946: the macro `n` is defined twice in the package `shop`: al
 models/a.sql:4: `ref('stg_order')` leads nowhere: there is no model, seed or snapshot of this name; did you mean `stg_orders`?
 models/broken.yml:2: unclosed bracket '['
 models/c.sql:1: `source('raw', 'orders')` leads nowhere: no properties file describes it
-models/d.py: Python models are not supported; write it in SQL
 models/docs.yml:2: the description of `j`: no docs block is named `nothing`
 models/e f.sql: `e f` cannot name a node; use 1 to 150 letters, digits, `_`, `-` and `.`
 models/exposures.yml:2: `ref('zzz')` leads nowhere: there is no model, seed or snapshot of this name
@@ -263,7 +273,10 @@ test.shop.unique_a_id.f6a5f640da <- model.shop.a
 #[test]
 fn hooks_of_the_run_come_before_and_behind_everything() {
     let files = [
-        ("dbt_project.yml", "name: shop\non-run-start: [select 1, select 2]\non-run-end: select 3\n"),
+        (
+            "dbt_project.yml",
+            "name: shop\non-run-start: [select 1, \"select count(*) from {{ ref('b') }}\"]\non-run-end: select 3\n",
+        ),
         ("models/a.sql", "{{ config(materialized='ephemeral') }}select 1 as id"),
         ("models/b.sql", "select * from {{ ref('a') }} join {{ ref('s') }} using (id)"),
         ("models/c.sql", "select * from {{ ref('b') }}"),

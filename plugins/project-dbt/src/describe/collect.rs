@@ -14,6 +14,7 @@ use super::Build;
 use super::naming::Generators;
 use super::nodes::{Draft, checksum};
 use super::patches::{Patch, version_word};
+use super::python_models;
 use crate::jinja::library::BlockKind;
 use crate::jinja::{Engine, Library, blocks};
 use crate::problem::did_you_mean;
@@ -122,9 +123,6 @@ impl Build<'_> {
 
     /// Reads all nodes with code of their own.
     pub(super) fn read_nodes(&mut self) {
-        for file in self.files_of(Role::Python) {
-            self.problems.add(&file.path, 0, "Python models are not supported; write it in SQL");
-        }
         for file in self.files_of(Role::Function) {
             self.notes.0.push(format!("{}: functions are left out; they are not supported", file.path));
         }
@@ -330,6 +328,8 @@ impl Build<'_> {
 
     fn read_model(&mut self, file: &SourceFile, patches: &mut ModelPatches) {
         let Some(text) = self.text_of(file) else { return };
+        let is_python = file.path.ends_with(".py");
+        let code = if is_python { python_models::template(&text) } else { text.clone() };
         let package = self.packages[file.package].name().to_owned();
         let stem = file.stem().to_owned();
         self.check_name(file, &stem);
@@ -353,15 +353,19 @@ impl Build<'_> {
             path: file.relative.clone(),
             original: &file.original,
             fqn,
-            code: &text,
+            code: &code,
             line: 1,
             checksum: checksum(&normalized(&text)),
         };
         let mut item = draft.item(self);
+        if is_python {
+            item.node.insert("language".to_owned(), "python".into());
+            self.notes.0.push(format!("{}: a Python model, which cannot be built", file.path));
+        }
         if text.trim().is_empty() {
             self.notes.0.push(format!("{}: the file is empty", file.path));
         }
-        self.settle(&mut item, &text, patch.as_ref().map(|(patch, _)| patch), &Map::new());
+        self.settle(&mut item, &code, patch.as_ref().map(|(patch, _)| patch), &Map::new());
         self.items.push(item);
     }
 

@@ -92,7 +92,9 @@ impl Build<'_> {
             .collect();
         let upstream = self.upstream(&reads);
         let mut needs: Vec<BTreeSet<String>> = vec![BTreeSet::new(); self.items.len()];
-        for (at, item) in self.items.iter().enumerate().filter(|(_, item)| item.enabled) {
+        // A hook waits for none it names: it comes before or behind all of them.
+        let waits = |item: &&Item| item.enabled && item.kind != Kind::Operation;
+        for (at, item) in self.items.iter().enumerate().filter(|(_, item)| waits(item)) {
             let mut direct = Vec::new();
             let from = if item.kind == Kind::UnitTest {
                 // A unit test runs before its model, but looks at what the model reads.

@@ -19,6 +19,7 @@ mod naming;
 mod nodes;
 mod operation;
 mod patches;
+mod python_models;
 mod requests;
 mod resolve;
 mod seeds;

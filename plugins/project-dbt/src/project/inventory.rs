@@ -15,8 +15,6 @@ use super::Package;
 pub(crate) enum Role {
     /// A model in SQL.
     Model,
-    /// A model in Python.
-    Python,
     /// A seed.
     Seed,
     /// A file with snapshots.
@@ -72,9 +70,8 @@ impl SourceFile {
 }
 
 /// Roles by the folder's key and the file's extension.
-const ROLES: [(&str, &[&str], Role); 15] = [
-    ("model-paths", &["sql"], Role::Model),
-    ("model-paths", &["py"], Role::Python),
+const ROLES: [(&str, &[&str], Role); 14] = [
+    ("model-paths", &["sql", "py"], Role::Model),
     ("seed-paths", &["csv"], Role::Seed),
     ("snapshot-paths", &["sql"], Role::Snapshot),
     ("analysis-paths", &["sql"], Role::Analysis),
