@@ -97,10 +97,10 @@ impl Client {
         self.inner.call(Ask::get(format!("/v1/runs/{run}"))).await
     }
 
-    /// `GET /v1/runs/{id}?after=N&wait_ms=M`: a run as soon as its version is above `after`, or as it
-    /// stands after `wait_ms`.
+    /// `GET /v1/runs/{id}?after=N&wait_ms=M&changes=true`: a run as soon as its version is above
+    /// `after`, or as it stands after `wait_ms`, with the tasks that changed: for [`RunView::with`].
     pub async fn watch_run(&self, run: &RunId, after: u64, wait_ms: u32) -> Result<RunView, ClientError> {
-        let ask = Ask::get(format!("/v1/runs/{run}?after={after}&wait_ms={wait_ms}"));
+        let ask = Ask::get(format!("/v1/runs/{run}?after={after}&wait_ms={wait_ms}&changes=true"));
         self.inner.call(ask.within(waiting(wait_ms))).await
     }
 

@@ -308,10 +308,25 @@ pub struct RunView {
     pub ended_at: Option<Timestamp>,
     /// Who asked.
     pub requested_by: String,
-    /// Its tasks, in the order of the release; empty in lists.
+    /// Its tasks, in the order of the release; empty in lists, those that changed in answers to
+    /// watches that ask for changes.
     pub tasks: Vec<TaskView>,
     /// Number of tasks by state, for lists.
     pub counts: Vec<(TaskState, u32)>,
+}
+
+impl RunView {
+    /// This view with what changed since: `changes` holds, in the same order, the tasks that did.
+    #[must_use]
+    pub fn with(mut self, changes: Self) -> Self {
+        let mut changed = changes.tasks.into_iter().peekable();
+        for task in &mut self.tasks {
+            if let Some(newer) = changed.next_if(|newer| newer.task == task.task) {
+                *task = newer;
+            }
+        }
+        Self { tasks: self.tasks, ..changes }
+    }
 }
 
 /// A task in a run.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cofferdam_bundle::{sign, statement::ReportState};
 use cofferdam_ids::{ByteCount, Code, Fence, ReleaseSeq, Sha256Digest};
 use cofferdam_protocol::api::{
-    Digests, HeldLease, LeaseAnswer, Renew, ReportAnswer, Reports, RunState, StartRun, TaskState,
+    Digests, HeldLease, LeaseAnswer, Renew, ReportAnswer, Reports, RunState, RunView, StartRun, TaskState,
 };
 use house::{House, PATIENCE_MS, code, states};
 
@@ -61,6 +61,32 @@ async fn a_waiting_poll_and_a_watch_wake_at_once() {
     executor.succeed(&dispatches[0]).await;
     assert_eq!(watching.await.unwrap().state, RunState::Succeeded);
     assert!(begun.elapsed() < Duration::from_millis(u64::from(PATIENCE_MS)), "neither waited to its end");
+}
+
+#[tokio::test]
+async fn a_watch_is_told_the_tasks_that_changed_and_their_sum_is_the_whole_run() {
+    let house = House::new().await;
+    house.push(&house.release(&[("model.a", &[]), ("model.b", &["model.a"]), ("model.c", &[])])).await;
+    let mut executor = house.executor(10).await;
+    let begun = house.start_all().await;
+    let person = house.person();
+    let names = |view: &RunView| view.tasks.iter().map(|t| t.task.to_string()).collect::<Vec<_>>();
+
+    let dispatch = executor.poll(1, 0).await.remove(0);
+    let changes = person.watch_run(&begun.run, begun.version, 0).await.unwrap();
+    assert_eq!(names(&changes), ["model.a"]);
+    assert_eq!(changes.counts.iter().map(|(_, n)| n).sum::<u32>(), 3, "counts are of all");
+    let view = begun.with(changes);
+
+    executor.succeed(&dispatch).await;
+    let changes = person.watch_run(&view.run, view.version, 0).await.unwrap();
+    assert_eq!(names(&changes), ["model.a", "model.b"], "what ended and what became ready");
+    let view = view.with(changes);
+    assert_eq!(view, person.run(&view.run).await.unwrap());
+
+    let nothing = person.watch_run(&view.run, view.version, 0).await.unwrap();
+    assert_eq!(names(&nothing), Vec::<String>::new());
+    assert_eq!(view.clone().with(nothing), view);
 }
 
 #[tokio::test]

@@ -70,8 +70,8 @@ pub(crate) async fn run<'a>(session: &Session, order: &Order<'a>) -> Outcome<(Ve
     let mut cancelled = false;
     let mut interrupted = false;
     let mut away_since: Option<Instant> = None;
+    progress.take(&view);
     loop {
-        progress.take(&view);
         if view.state != RunState::Running {
             let left = progress.left(&view);
             if left.is_empty() || cancelled || interrupted {
@@ -80,6 +80,7 @@ pub(crate) async fn run<'a>(session: &Session, order: &Order<'a>) -> Outcome<(Ve
             }
             // What was skipped because something else failed: it stands alone, and is run after all.
             view = session.client.start_run(&begin(left)).await.map_err(|e| Failure::of(&e))?;
+            progress.take(&view);
             continue;
         }
         if progress.failed && order.fail_fast && !cancelled {
@@ -97,9 +98,10 @@ pub(crate) async fn run<'a>(session: &Session, order: &Order<'a>) -> Outcome<(Ve
             }
         };
         match answer {
-            Ok(next) => {
+            Ok(changes) => {
                 away_since = None;
-                view = next;
+                progress.take(&changes);
+                view = view.with(changes);
             }
             Err(error)
                 if error.is_transient()

@@ -88,8 +88,9 @@ pub async fn follow(client: &Client, mut run: RunView, format: Format, paint: Pa
             }
         };
         match answer {
-            Ok(next) => {
+            Ok(changes) => {
                 away_since = None;
+                let next = run.clone().with(changes);
                 screen.changes(Some(&run), &next);
                 run = next;
                 tokio::time::sleep(WATCH_PAUSE).await;

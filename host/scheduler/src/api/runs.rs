@@ -78,7 +78,7 @@ pub(super) async fn start(
     let start = Start { meta, plan, client: caller.client, idempotency_key: asked.idempotency_key };
     let start = Box::new(start);
     let run = app.store.writer.ask(|reply| Command::Start { start, reply }).await?;
-    view(&app, &run).await
+    view(&app, &run, None).await
 }
 
 /// `GET /v1/runs`.
@@ -91,9 +91,12 @@ pub(super) async fn list(State(app): State<App>, APerson(_): APerson) -> Result<
 pub(super) struct Watch {
     after: Option<u64>,
     wait_ms: Option<u32>,
+    #[serde(default)]
+    changes: bool,
 }
 
-/// `GET /v1/runs/{id}?after=N&wait_ms=M`.
+/// `GET /v1/runs/{id}?after=N&wait_ms=M&changes=true`. With `changes` the answer holds the tasks that
+/// changed after that version, without it all of them.
 pub(super) async fn watch(
     State(app): State<App>,
     APerson(_): APerson,
@@ -125,12 +128,12 @@ pub(super) async fn watch(
             }
         }
     }
-    view(&app, &run).await
+    view(&app, &run, watch.after.filter(|_| watch.changes)).await
 }
 
-/// The view of a large run is long: it is given less often.
+/// Each look at a large run takes a while: it is looked at less often.
 fn watch_pause(tasks: u64) -> Duration {
-    (WATCH_PAUSE + Duration::from_micros(tasks.saturating_mul(200))).min(WATCH_PAUSE_MAX)
+    (WATCH_PAUSE + Duration::from_micros(tasks.saturating_mul(20))).min(WATCH_PAUSE_MAX)
 }
 
 /// `POST /v1/runs/{id}/cancel`.
@@ -140,16 +143,16 @@ pub(super) async fn cancel(
     Path(run): Path<String>,
 ) -> Result<Json<RunView>, Problem> {
     let run = RunId::new(run).map_err(Problem::bad_request)?;
-    let known = view(&app, &run).await?;
+    let known = view(&app, &run, None).await?;
     if known.state == RunState::Running {
         let run = run.clone();
         app.store.writer.ask(|reply| Command::Cancel { run, reply }).await?;
     }
-    view(&app, &run).await
+    view(&app, &run, None).await
 }
 
-async fn view(app: &App, run: &RunId) -> Result<Json<RunView>, Problem> {
-    let view = read::run(&app.store.readers, run).await?;
+async fn view(app: &App, run: &RunId, after: Option<u64>) -> Result<Json<RunView>, Problem> {
+    let view = read::run(&app.store.readers, run, after).await?;
     view.map(Json).ok_or_else(|| Problem::not_found(format_args!("run `{run}`")))
 }
 

@@ -16,17 +16,17 @@ use super::words::{number, to_json, word};
 
 const UPSERT_TASKS: &str = "
     INSERT INTO run_tasks (run, place, task, state, attempt, fence, ready_at, lease_id, dispatch_id, expires_at,
-                           executor, code, because, started_at, ended_at, duration_s, rows_affected)
+                           executor, code, because, started_at, ended_at, duration_s, rows_affected, version)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
            value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
-           value ->> 15, value ->> 16
+           value ->> 15, value ->> 16, value ->> 17
     FROM json_each(?1) WHERE true
     ON CONFLICT (run, place) DO UPDATE SET
         state = excluded.state, attempt = excluded.attempt, fence = excluded.fence, ready_at = excluded.ready_at,
         lease_id = excluded.lease_id, dispatch_id = excluded.dispatch_id, expires_at = excluded.expires_at,
         executor = excluded.executor, code = excluded.code, because = excluded.because,
         started_at = excluded.started_at, ended_at = excluded.ended_at, duration_s = excluded.duration_s,
-        rows_affected = excluded.rows_affected";
+        rows_affected = excluded.rows_affected, version = excluded.version";
 
 const UPDATE_RUNS: &str = "
     UPDATE runs SET state = v.value ->> 1, version = v.value ->> 2, cancelled = v.value ->> 3,
@@ -63,7 +63,8 @@ pub(crate) async fn flush(
             ended.push(id.clone());
         }
         let (Some(plan), Some(all)) = (queue.plan(id), queue.tasks(id)) else { continue };
-        tasks.extend(places.iter().map(|i| task_row(id, *i, plan.tasks[*i].id.as_str(), &all[*i])));
+        tasks
+            .extend(places.iter().map(|i| task_row((id, version), *i, plan.tasks[*i].id.as_str(), &all[*i])));
     }
     write(db, UPSERT_TASKS, &tasks).await?;
     write(db, UPDATE_RUNS, &runs).await?;
@@ -83,7 +84,7 @@ async fn write(db: &mut SqliteConnection, sql: &'static str, rows: &[Value]) -> 
     Ok(())
 }
 
-fn task_row(run: &RunId, place: usize, id: &str, task: &TaskStatus) -> Value {
+fn task_row((run, version): (&RunId, u64), place: usize, id: &str, task: &TaskStatus) -> Value {
     let lease = task.lease.as_ref();
     let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millis);
     json!([
@@ -104,6 +105,7 @@ fn task_row(run: &RunId, place: usize, id: &str, task: &TaskStatus) -> Value {
         millis(task.ended_at),
         task.duration_s.map(number),
         task.rows_affected.map(number),
+        number(version),
     ])
 }
 

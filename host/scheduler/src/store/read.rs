@@ -10,7 +10,7 @@ use cofferdam_ids::{
 use cofferdam_protocol::api::{ExecutorView, ReleaseView, RunView, TaskState, TaskView};
 use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 
-use super::words::{count, from_json, from_word};
+use super::words::{count, from_json, from_word, number};
 use crate::limits::{EXECUTORS_MAX, LIST_MAX};
 
 /// An executor's key and where it was enrolled.
@@ -98,8 +98,12 @@ pub(crate) async fn version(db: &SqlitePool, run: &RunId) -> Result<Option<(u64,
     Ok(row.map(|(version, tasks)| (count(version), count(tasks))))
 }
 
-/// A run with its tasks.
-pub(crate) async fn run(db: &SqlitePool, run: &RunId) -> Result<Option<RunView>, sqlx::Error> {
+/// A run with its tasks that changed after a version; with all of them where none is given.
+pub(crate) async fn run(
+    db: &SqlitePool,
+    run: &RunId,
+    after: Option<u64>,
+) -> Result<Option<RunView>, sqlx::Error> {
     // One transaction, so that the tasks are those of the version.
     let mut snapshot = db.begin().await?;
     let sql = "SELECT * FROM runs WHERE id = ?";
@@ -107,17 +111,14 @@ pub(crate) async fn run(db: &SqlitePool, run: &RunId) -> Result<Option<RunView>,
     let Some(row) = row else { return Ok(None) };
     let sql = "SELECT t.*, b.task AS because_task FROM run_tasks t
                LEFT JOIN run_tasks b ON b.run = t.run AND b.place = t.because
-               WHERE t.run = ? ORDER BY t.place";
-    let rows = sqlx::query(sql).bind(run.as_str()).fetch_all(&mut *snapshot).await?;
+               WHERE t.run = ?1 AND t.version > ?2 ORDER BY t.place";
+    let after = after.map_or(-1, number);
+    let tasks = sqlx::query(sql).bind(run.as_str()).bind(after).fetch_all(&mut *snapshot).await?;
+    let sql = "SELECT state, count(*) AS n FROM run_tasks WHERE run = ? GROUP BY state ORDER BY min(place)";
+    let counted = sqlx::query(sql).bind(run.as_str()).fetch_all(&mut *snapshot).await?;
     snapshot.rollback().await?;
-    let tasks: Vec<TaskView> = rows.iter().map(task_view).collect::<Result<_, sqlx::Error>>()?;
-    let mut counts: Vec<(TaskState, u32)> = Vec::new();
-    for task in &tasks {
-        match counts.iter_mut().find(|(state, _)| *state == task.state) {
-            Some((_, n)) => *n += 1,
-            None => counts.push((task.state, 1)),
-        }
-    }
+    let tasks: Vec<TaskView> = tasks.iter().map(task_view).collect::<Result<_, sqlx::Error>>()?;
+    let counts = counted.iter().map(state_count).collect::<Result<_, sqlx::Error>>()?;
     Ok(Some(RunView { tasks, counts, ..run_view(&row)? }))
 }
 
@@ -132,8 +133,7 @@ pub(crate) async fn runs(db: &SqlitePool) -> Result<Vec<RunView>, sqlx::Error> {
     snapshot.rollback().await?;
     let mut counts: HashMap<RunId, Vec<(TaskState, u32)>> = HashMap::new();
     for row in &counted {
-        let entry = (from_word(row.try_get("state")?)?, row.try_get("n")?);
-        counts.entry(from_word(row.try_get("run")?)?).or_default().push(entry);
+        counts.entry(from_word(row.try_get("run")?)?).or_default().push(state_count(row)?);
     }
     let view = |row: &SqliteRow| {
         let view = run_view(row)?;
@@ -188,6 +188,10 @@ fn run_view(row: &SqliteRow) -> Result<RunView, sqlx::Error> {
         tasks: Vec::new(),
         counts: Vec::new(),
     })
+}
+
+fn state_count(row: &SqliteRow) -> Result<(TaskState, u32), sqlx::Error> {
+    Ok((from_word(row.try_get("state")?)?, row.try_get("n")?))
 }
 
 fn task_view(row: &SqliteRow) -> Result<TaskView, sqlx::Error> {
