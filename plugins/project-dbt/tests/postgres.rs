@@ -137,7 +137,7 @@ fn ephemeral_models_become_expressions_in_front() {
         .model("two", "select id + 1 as id from {{ ref('one') }}", json!({"materialized": "ephemeral"}))
         .model("three", "with a as (select * from {{ ref('two') }}) select * from a union all select * from {{ ref('one') }}", json!({"materialized": "table"}));
     assert_eq!(house.run("model.shop.three", &[]), "three: SELECT 2");
-    insta::assert_snapshot!(house.kept("compiled.sql"), @r"
+    insta::assert_snapshot!(house.compiled(), @r"
 with __dbt__cte__one as (
 select 1 as id
 ), __dbt__cte__two as (
@@ -367,11 +367,7 @@ fn batches_are_built_one_by_one() {
     assert_eq!(house.text("select count(*), max(at) from analytics.m"), "9|2024-03-01 16:00:00");
     assert_eq!(house.run("model.shop.m", &[]), "m: 2 batches");
     assert_eq!(house.text("select count(*) from analytics.m"), "9");
-    assert!(
-        house.kept("compiled.sql").contains("at >= '2024-02-29 00:00:00+00:00'"),
-        "{}",
-        house.kept("compiled.sql")
-    );
+    assert!(house.compiled().contains("at >= '2024-02-29 00:00:00+00:00'"), "{}", house.compiled());
     let house = house.model("m", "select 1", json!({"materialized": "incremental", "incremental_strategy": "microbatch", "event_time": "at", "batch_size": "week"}));
     assert!(house.run("model.shop.m", &[]).starts_with("CD0929"));
 }

@@ -73,6 +73,9 @@ struct Kept {
     adapter_response: Map<String, Value>,
     execution_time: Option<f64>,
     timing: Vec<Timing>,
+    /// The statements, where they are not long: then they lie beside it.
+    compiled_code: Option<String>,
+    run_code: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -204,8 +207,8 @@ impl Objects {
             execute: timing("execute")
                 .or_else(|| stretch(task.started_at.map(written), task.ended_at.map(written))),
             took,
-            compiled: text("compiled.sql"),
-            ran: text("run.sql"),
+            compiled: kept.compiled_code.or_else(|| text("compiled.sql")),
+            ran: kept.run_code.or_else(|| text("run.sql")),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an attempt leaves behind for people and tools: its statement, what was run, its result.
 //!
-//! In: what was done. Out: `compiled.sql`, `run.sql`, `result.json`, and what an entry adds.
+//! In: what was done. Out: `result.json` with the statements in it, `compiled.sql` and `run.sql` where
+//! they are long, and what an entry adds.
 //! Never: holds rows, but for those a show or a unit test is asked for.
 //! Fails: where the host keeps no more.
 //! Source: dbt's `run_results.json`, v6: one entry of its `results`.
@@ -15,6 +16,8 @@ use crate::jinja::world::Response;
 
 /// The longest statement that is kept.
 const KEPT_BYTES_MAX: usize = 1 << 20;
+/// Statements up to this length are part of `result.json`: most attempts keep one file then.
+const INSIDE_BYTES_MAX: usize = 64 << 10;
 
 /// What there is to report of an attempt.
 #[derive(Debug, Default)]
@@ -109,9 +112,14 @@ impl Report {
 
     /// Keeps the files.
     pub(super) fn keep(&self, telemetry: &dyn Telemetry) -> Result<(), Failure> {
-        let texts = [("compiled.sql", &self.compiled), ("run.sql", &self.written)];
-        for (name, text) in texts {
-            if let Some(text) = text {
+        let mut result = self.json();
+        let texts =
+            [("compiled_code", "compiled.sql", &self.compiled), ("run_code", "run.sql", &self.written)];
+        for (key, name, text) in texts {
+            let Some(text) = text else { continue };
+            if text.len() <= INSIDE_BYTES_MAX {
+                result[key] = text.as_str().into();
+            } else {
                 let end = text.floor_char_boundary(KEPT_BYTES_MAX);
                 telemetry.keep(name, &text.as_bytes()[..end])?;
             }
@@ -119,8 +127,7 @@ impl Report {
         for (name, bytes) in &self.files {
             telemetry.keep(name, bytes)?;
         }
-        let result = serde_json::to_vec(&self.json()).unwrap_or_default();
-        telemetry.keep("result.json", &result)
+        telemetry.keep("result.json", &serde_json::to_vec(&result).unwrap_or_default())
     }
 }
 
@@ -136,6 +143,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn short_statements_are_part_of_the_result_and_long_ones_lie_beside_it() {
+        let host = MemoryHost::new();
+        let long = "x".repeat(INSIDE_BYTES_MAX + 1);
+        let report = Report {
+            compiled: Some("select 1".to_owned()),
+            written: Some(long.clone()),
+            ..Report::default()
+        };
+        report.keep(&host).unwrap();
+        let result: Json = serde_json::from_slice(&host.kept("result.json").unwrap()).unwrap();
+        assert_eq!((&result["compiled_code"], &result["run_code"]), (&json!("select 1"), &Json::Null));
+        assert_eq!((host.kept("compiled.sql"), host.kept("run.sql")), (None, Some(long.into_bytes())));
+    }
 
     #[test]
     fn moments_have_six_digits() {

@@ -426,6 +426,12 @@ impl House {
         self.live.text(query)
     }
 
+    /// The statement the last attempt compiled.
+    pub fn compiled(&self) -> String {
+        let inside = self.result().get("compiled_code").and_then(Json::as_str).map(str::to_owned);
+        inside.unwrap_or_else(|| self.kept("compiled.sql"))
+    }
+
     /// A file the last attempt kept.
     pub fn kept(&self, name: &str) -> String {
         String::from_utf8(self.kept.borrow().get(name).cloned().unwrap_or_default()).unwrap()
