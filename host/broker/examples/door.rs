@@ -180,10 +180,11 @@ fn calls(folder: &Path) {
         session,
         statement: "SELECT id, name FROM raw.orders WHERE day = ?".to_owned(),
         values: vec![Value::Text("2026-11-21".to_owned())],
+        ahead: 0,
     };
     let read = median(20_000, || {
         let ((reply, _), took) = timed(|| door.call(query(), Vec::new()).unwrap());
-        if let Reply::Rows { rows, .. } = reply {
+        if let Reply::Rows { rows: Some(rows), .. } = reply {
             door.call(Call::Close { handle: rows }, Vec::new()).unwrap();
         }
         took
@@ -229,7 +230,7 @@ fn frames(folder: &Path) {
             };
             ask(Call::SqlOpen { gateway: gateway(), access: Access::Write }, &[]);
             let (statement, table) = ("SELECT 1".to_owned(), vec!["marts".to_owned(), "orders".to_owned()]);
-            ask(Call::SqlQuery { session: Handle(1), statement, values: Vec::new() }, &[]);
+            ask(Call::SqlQuery { session: Handle(1), statement, values: Vec::new(), ahead: 0 }, &[]);
             let out = median(ROUNDS, || timed(|| ask(Call::SqlNext { rows: Handle(2) }, &[])).1);
             ask(Call::SqlLoad { session: Handle(1), table, columns: Vec::new() }, &[]);
             let frame = vec![7; 1 << 20];

@@ -1,11 +1,14 @@
 //! A call as the ledger records it.
 
-use cofferdam_call::{Call, CallKind, KEPT_NAME_BYTES_MAX, Refusal};
-use cofferdam_grants::Allowed;
+use cofferdam_call::{Access, Call, CallKind, KEPT_NAME_BYTES_MAX, Refusal};
+use cofferdam_grants::{Allowed, Dialect};
 use cofferdam_ids::Code;
 use cofferdam_ledger::{GrantRef, StatementFacts, Target};
 
-use crate::weigh::{Weighed, WeighedStatement};
+use crate::{
+    handles::Facts,
+    weigh::{Weighed, WeighedStatement},
+};
 
 /// Relations of one statement that are named in its record.
 const RELATIONS_MAX: usize = 200;
@@ -22,15 +25,22 @@ pub(crate) enum Recording {
     Counted,
 }
 
-/// How a call is recorded. A statement counts as an effect unless it is known to read only.
+/// How a call is recorded. A statement counts as an effect unless it is known to read only, or to
+/// last no longer than the transaction it is in: then the commit is the effect.
 pub(crate) fn recording(call: &Call, weighed: &Weighed) -> Recording {
     match call {
-        Call::SqlQuery { .. } => match (&weighed.session, &weighed.statement) {
-            (Some(session), _) if session.access == cofferdam_call::Access::Read => Recording::Quiet,
-            (_, Some(statement)) if reads_only(statement) => Recording::Quiet,
-            _ => Recording::Effect,
-        },
-        Call::SqlExecute { .. } | Call::SqlCommit { .. } | Call::SqlLoadFinish { .. } => Recording::Effect,
+        Call::SqlQuery { .. } | Call::SqlExecute { .. } => {
+            let (Some(session), Some(statement)) = (&weighed.session, &weighed.statement) else {
+                return Recording::Effect;
+            };
+            let is_read = session.access == Access::Read || reads_only(statement);
+            match matches!(call, Call::SqlQuery { .. }) && is_read {
+                true => Recording::Quiet,
+                false if ends_with_its_transaction(session, statement) => Recording::Quiet,
+                false => Recording::Effect,
+            }
+        }
+        Call::SqlCommit { .. } | Call::SqlLoadFinish { .. } => Recording::Effect,
         Call::SqlOpen { .. }
         | Call::SqlNext { .. }
         | Call::SqlBegin { .. }
@@ -47,6 +57,12 @@ pub(crate) fn recording(call: &Call, weighed: &Weighed) -> Recording {
 fn reads_only(statement: &WeighedStatement) -> bool {
     let reading = &statement.reading;
     reading.problem.is_none() && reading.writes.is_empty() && reading.kind.is_some_and(|kind| kind.is_read())
+}
+
+/// Whether nothing of it can outlast the open transaction but by its commit: the engine undoes
+/// relations too, and the reader knows all that the statement does.
+fn ends_with_its_transaction(session: &Facts, statement: &WeighedStatement) -> bool {
+    session.in_transaction && session.dialect != Dialect::Mysql && statement.reading.problem.is_none()
 }
 
 /// Whether the warehouse stopped what was stopped here, as its driver's code says.
@@ -142,4 +158,48 @@ fn names<T: std::fmt::Display>(relations: impl ExactSizeIterator<Item = T>) -> V
 
 pub(crate) fn grant(allowed: &Allowed) -> GrantRef {
     GrantRef { id: allowed.grant.clone(), sha256: allowed.grant_sha256, line: allowed.line }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cofferdam_grants::read_statement;
+    use cofferdam_ids::{GatewayName, Sha256Digest};
+
+    use super::*;
+
+    fn recorded(statement: &str, dialect: Dialect, in_transaction: bool) -> Recording {
+        let session = Facts {
+            gateway: GatewayName::new("wh").unwrap(),
+            access: Access::Write,
+            dialect,
+            default_schema: "main".into(),
+            in_transaction,
+        };
+        let statement_of_it = WeighedStatement {
+            sha256: Sha256Digest::of(statement.as_bytes()),
+            reading: Arc::new(read_statement(statement, dialect, "main")),
+            values: 0,
+            signed: true,
+        };
+        let call = Call::SqlExecute {
+            session: cofferdam_call::Handle(1),
+            statement: statement.to_owned(),
+            values: Vec::new(),
+        };
+        let (session, statement) = (Some(session), Some(statement_of_it));
+        recording(&call, &Weighed { session, statement, ..Weighed::unknown() })
+    }
+
+    #[test]
+    fn only_what_is_known_to_end_with_its_transaction_waits_for_the_commit() {
+        let create = "create view marts.v as select 1 as id";
+        assert_eq!(recorded(create, Dialect::Postgres, true), Recording::Quiet);
+        assert_eq!(recorded(create, Dialect::Sqlite, true), Recording::Quiet);
+        assert_eq!(recorded(create, Dialect::Postgres, false), Recording::Effect);
+        assert_eq!(recorded(create, Dialect::Mysql, true), Recording::Effect, "it commits by itself");
+        let unread = "select dblink_exec('x', 'drop table t')";
+        assert_eq!(recorded(unread, Dialect::Postgres, true), Recording::Effect, "whoever signed it");
+    }
 }

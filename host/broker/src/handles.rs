@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) dialect: Dialect,
     /// The schema meant where a statement names none.
     pub(crate) default_schema: Arc<str>,
+    /// Whether a transaction is open that the attempt began.
+    pub(crate) in_transaction: bool,
 }
 
 impl Facts {

@@ -1,7 +1,7 @@
 //! Serves one attempt over one lane: starts it, answers its calls, hears how it ended.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, BufReader, Read, Write},
     os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
@@ -16,6 +16,9 @@ use crate::{door::Door, log::clean};
 
 /// How long after its wall clock has run out a runner may take to say that the attempt is over.
 pub const LANE_GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes taken from a lane with one system call: most calls are shorter.
+const READ_AT_ONCE: usize = 8 << 10;
 
 /// How an attempt on a lane ended.
 #[derive(Debug)]
@@ -44,8 +47,8 @@ pub fn serve_lane_within(
 ) -> LaneEnd {
     let wall = Duration::from_millis(plan.limits.wall_ms);
     let begun = Instant::now();
-    let mut lane = Lane { stream, deadline: begun.checked_add(wall.saturating_add(grace)) };
-    let served = lane.serve(plan, door);
+    let lane = Lane { stream, deadline: begun.checked_add(wall.saturating_add(grace)) };
+    let served = serve(&mut BufReader::with_capacity(READ_AT_ONCE, lane), plan, door);
     let usage = Usage {
         wall_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         calls: door.counts().calls,
@@ -69,37 +72,40 @@ struct Lane<'a> {
     deadline: Option<Instant>,
 }
 
-impl Lane<'_> {
-    fn serve(&mut self, plan: AttemptPlan, door: &mut Door) -> Result<AttemptEnd, FrameError> {
-        let describes = plan.kind == GuestKind::Project;
-        write_frame(self, &ToRunner::Start(Box::new(plan)), &[])?;
-        let mut described = Vec::new();
-        loop {
-            let Frame { message, payload } = read_frame(self)?;
-            match message {
-                FromRunner::Call(call) => match door.call(call, payload) {
-                    Ok((reply, payload)) => self.answer(&ToRunner::Reply(reply), &payload)?,
-                    Err(refusal) => self.answer(&ToRunner::Refused(refusal), &[])?,
-                },
-                FromRunner::Described if describes => {
-                    if described.len() + payload.len() > DESCRIPTION_BYTES_MAX {
-                        return Err(FrameError::Malformed);
-                    }
-                    described.extend_from_slice(&payload);
+fn serve(
+    lane: &mut BufReader<Lane<'_>>,
+    plan: AttemptPlan,
+    door: &mut Door,
+) -> Result<AttemptEnd, FrameError> {
+    let describes = plan.kind == GuestKind::Project;
+    write_frame(lane.get_mut(), &ToRunner::Start(Box::new(plan)), &[])?;
+    let mut described = Vec::new();
+    loop {
+        let Frame { message, payload } = read_frame(lane)?;
+        match message {
+            FromRunner::Call(call) => match door.call(call, payload) {
+                Ok((reply, payload)) => lane.get_mut().answer(&ToRunner::Reply(reply), &payload)?,
+                Err(refusal) => lane.get_mut().answer(&ToRunner::Refused(refusal), &[])?,
+            },
+            FromRunner::Described if describes => {
+                if described.len() + payload.len() > DESCRIPTION_BYTES_MAX {
+                    return Err(FrameError::Malformed);
                 }
-                FromRunner::Described => return Err(FrameError::Malformed),
-                FromRunner::End(mut end) => {
-                    if let (EndState::Described(description), false) = (&mut end.state, described.is_empty())
-                    {
-                        *description = Description::from_bytes(&described).ok_or(FrameError::Malformed)?;
-                    }
-                    return Ok(*end);
-                }
-                FromRunner::Ready(_) | FromRunner::Loaded { .. } => return Err(FrameError::Malformed),
+                described.extend_from_slice(&payload);
             }
+            FromRunner::Described => return Err(FrameError::Malformed),
+            FromRunner::End(mut end) => {
+                if let (EndState::Described(description), false) = (&mut end.state, described.is_empty()) {
+                    *description = Description::from_bytes(&described).ok_or(FrameError::Malformed)?;
+                }
+                return Ok(*end);
+            }
+            FromRunner::Ready(_) | FromRunner::Loaded { .. } => return Err(FrameError::Malformed),
         }
     }
+}
 
+impl Lane<'_> {
     /// Sends an answer; one too long for a frame becomes a refusal, since nothing of it was sent.
     fn answer(&mut self, message: &ToRunner, payload: &[u8]) -> Result<(), FrameError> {
         match write_frame(self, message, payload) {

@@ -1,6 +1,6 @@
 //! Performs a call that was decided on and recorded.
 
-use cofferdam_call::{Call, Refusal, Reply};
+use cofferdam_call::{AHEAD_BYTES_MAX, Call, Handle, Refusal, Reply, Value};
 use cofferdam_cap_sql::{Opening, Peer};
 use cofferdam_ledger::{PeerFacts, PublishFacts};
 
@@ -78,38 +78,46 @@ impl Door {
                 let opening = Opening { access, wall, cancel: &self.cancel, holder };
                 let sql = driver.open(opening)?;
                 let default_schema = driver.default_schema().into();
-                let facts = Facts { gateway, access, dialect: dialect(driver.engine()), default_schema };
+                let dialect = dialect(driver.engine());
+                let facts = Facts { gateway, access, dialect, default_schema, in_transaction: false };
                 let Peer { role, tls } = sql.peer();
                 let peer = (role.is_some() || tls.is_some()).then_some(PeerFacts { role, tls });
                 let handle = self.handles.add(Held::Session(Session { facts, sql }))?;
                 Ok(Performed { peer, ..Reply::Opened(handle).into() })
             }
-            Call::SqlQuery { session, statement, values } => {
-                self.handles.check_room()?;
-                let (rows, columns) = self.handles.session(session)?.sql.query(&statement, &values)?;
-                let rows = self.handles.add(Held::Rows { session, rows })?;
-                Ok(Reply::Rows { rows, columns }.into())
+            Call::SqlQuery { session, statement, values, ahead } => {
+                self.query(session, &statement, &values, ahead)
             }
-            Call::SqlNext { rows } => self.next_frame(rows),
+            Call::SqlNext { rows } => {
+                let mut payload = Vec::new();
+                let rows = self.next_frame(rows, &mut payload)?;
+                Ok(Performed { payload, rows, ..Reply::Frame { present: rows.is_some() }.into() })
+            }
             Call::SqlExecute { session, statement, values } => {
                 let count = self.handles.session(session)?.sql.execute(&statement, &values)?;
                 Ok(Reply::Count(count).into())
             }
             Call::SqlBegin { session } => {
-                self.handles.session(session)?.sql.begin()?;
+                let session = self.handles.session(session)?;
+                session.sql.begin()?;
+                session.facts.in_transaction = true;
                 Ok(Reply::Done.into())
             }
-            Call::SqlCommit { session, step: None } => {
-                self.handles.session(session)?.sql.commit()?;
-                Ok(Reply::Done.into())
-            }
-            Call::SqlCommit { session, step: Some(step) } => {
-                let published = self.handles.session(session)?.sql.commit_once(&step)?;
+            Call::SqlCommit { session, step } => {
+                let session = self.handles.session(session)?;
+                session.facts.in_transaction = false;
+                let Some(step) = step else {
+                    session.sql.commit()?;
+                    return Ok(Reply::Done.into());
+                };
+                let published = session.sql.commit_once(&step)?;
                 let publish = Some(PublishFacts { step, published });
                 Ok(Performed { publish, ..Reply::Committed { published }.into() })
             }
             Call::SqlRollback { session } => {
-                self.handles.session(session)?.sql.rollback()?;
+                let session = self.handles.session(session)?;
+                session.facts.in_transaction = false;
+                session.sql.rollback()?;
                 Ok(Reply::Done.into())
             }
             // `perform` passes nothing else on.
@@ -117,18 +125,53 @@ impl Door {
         }
     }
 
-    fn next_frame(&mut self, handle: cofferdam_call::Handle) -> Result<Performed, Refusal> {
+    /// Starts a query and reads on as far as its answer has room: a small result is one call.
+    fn query(
+        &mut self,
+        session: Handle,
+        statement: &str,
+        values: &[Value],
+        ahead: u32,
+    ) -> Result<Performed, Refusal> {
+        self.handles.check_room()?;
+        let (rows, columns) = self.handles.session(session)?.sql.query(statement, values)?;
+        let handle = self.handles.add(Held::Rows { session, rows })?;
+        let room = AHEAD_BYTES_MAX.min(ahead as usize);
+        let (mut payload, mut frames) = (Vec::new(), Vec::new());
+        let (mut count, mut more) = (None, true);
+        while more && payload.len() < room {
+            let before = payload.len();
+            match self.next_frame(handle, &mut payload) {
+                Ok(Some(rows)) => {
+                    // A frame is at most 1 MiB long.
+                    frames.push(u32::try_from(payload.len() - before).unwrap_or(u32::MAX));
+                    count = Some(count.unwrap_or(0) + rows);
+                }
+                Ok(None) => more = false,
+                Err(refusal) => {
+                    // Closed already where the rows were over the limit.
+                    let _ = self.handles.close(handle);
+                    return Err(refusal);
+                }
+            }
+        }
+        if !more {
+            self.handles.close(handle)?;
+        }
+        let reply = Reply::Rows { rows: more.then_some(handle), columns, frames };
+        Ok(Performed { payload, rows: count, ..reply.into() })
+    }
+
+    /// Appends the next frame and gives the number of rows in it, where they may be handed over.
+    fn next_frame(&mut self, handle: Handle, frame: &mut Vec<u8>) -> Result<Option<u64>, Refusal> {
         let (session, rows) = self.handles.rows(handle)?;
-        let mut frame = Vec::new();
-        let Some(count) = session.sql.next_frame(rows, &mut frame)? else {
-            return Ok(Reply::Frame { present: false }.into());
-        };
+        let Some(count) = session.sql.next_frame(rows, frame)? else { return Ok(None) };
         let facts = session.facts.clone();
         if let Err(refusal) = self.decide_rows(&Call::SqlNext { rows: handle }, &facts, count) {
             self.handles.close(handle)?;
             return Err(refusal);
         }
-        Ok(Performed { payload: frame, rows: Some(count), ..Reply::Frame { present: true }.into() })
+        Ok(Some(count))
     }
 
     fn perform_load(&mut self, call: Call, payload: &[u8]) -> Result<Performed, Refusal> {

@@ -147,7 +147,7 @@ fn a_transaction_does_not_outlive_a_ledger_that_fails() {
 }
 
 /// Notes what of the ledger was durable when it was asked to change something.
-struct Watching(Disk);
+struct Watching(Disk, Engine);
 
 impl SqlDriver for Watching {
     fn inspect(&self, _: Access) -> Vec<Finding> {
@@ -155,7 +155,7 @@ impl SqlDriver for Watching {
     }
 
     fn engine(&self) -> Engine {
-        Engine::Sqlite
+        self.1
     }
 
     fn default_schema(&self) -> &str {
@@ -163,7 +163,7 @@ impl SqlDriver for Watching {
     }
 
     fn open(&self, _: Opening<'_>) -> Result<Box<dyn SqlSession>, Refusal> {
-        Ok(Box::new(Self(self.0.clone())))
+        Ok(Box::new(Self(self.0.clone(), self.1)))
     }
 }
 
@@ -218,24 +218,50 @@ impl SqlSession for Watching {
     fn load_abandon(&mut self) {}
 }
 
-#[test]
-fn the_intent_of_an_effect_is_durable_before_it() {
+/// A house whose warehouse tells what was durable.
+fn watched(engine: Engine) -> House {
     let mut house = House::new();
     let mut gateways = Gateways::default();
-    gateways.insert(gateway(), Arc::new(Watching(house.disk.clone())));
+    gateways.insert(gateway(), Arc::new(Watching(house.disk.clone(), engine)));
     house.gateways = Arc::new(gateways);
+    house
+}
+
+#[test]
+fn the_intent_of_an_effect_is_durable_before_it() {
+    let house = watched(Engine::Postgres);
     let mut door = house.door();
     let session = open(&mut door, Access::Write);
-    ask(&mut door, Call::SqlBegin { session }).unwrap();
     for n in 1..=3 {
         let reply = execute(&mut door, session, "DELETE FROM marts.orders").unwrap();
         assert_eq!(reply, Reply::Count(n), "its own intent and all before are on the disk");
     }
+    ask(&mut door, Call::SqlBegin { session }).unwrap();
     ask(&mut door, Call::SqlCommit { session, step: None }).unwrap();
     let table = vec!["marts".to_owned(), "orders".to_owned()];
     let columns = vec![Column { name: "id".to_owned(), data_type: DataType::Int64, nullable: true }];
     let Ok(Reply::Opened(load)) = ask(&mut door, Call::SqlLoad { session, table, columns }) else { panic!() };
     assert_eq!(ask(&mut door, Call::SqlLoadFinish { load }), Ok(Reply::Count(1)));
+}
+
+#[test]
+fn what_ends_with_its_transaction_is_durable_before_the_commit_and_all_else_at_once() {
+    let durable_in_transaction = |engine, statement: &str| {
+        let house = watched(engine);
+        let mut door = house.door();
+        let session = open(&mut door, Access::Write);
+        ask(&mut door, Call::SqlBegin { session }).unwrap();
+        let before = execute(&mut door, session, statement).unwrap();
+        ask(&mut door, Call::SqlCommit { session, step: None }).unwrap();
+        assert!(house.disk.durable_text().contains("\"sql_execute\""), "at the commit it is on the disk");
+        let after = execute(&mut door, session, statement).unwrap();
+        assert_eq!(after, Reply::Count(2), "outside of a transaction at once");
+        before
+    };
+    let delete = "DELETE FROM marts.orders";
+    assert_eq!(durable_in_transaction(Engine::Postgres, delete), Reply::Count(0));
+    assert_eq!(durable_in_transaction(Engine::Sqlite, delete), Reply::Count(0));
+    assert_eq!(durable_in_transaction(Engine::Mysql, delete), Reply::Count(1), "it may commit by itself");
 }
 
 fn last_result(house: &House) -> CapResult {
@@ -251,7 +277,7 @@ fn last_result(house: &House) -> CapResult {
 fn the_role_the_certificate_the_step_and_an_unconfirmed_cancel_are_recorded() {
     let mut house = House::new();
     let mut gateways = Gateways::default();
-    gateways.insert(gateway(), Arc::new(Watching(house.disk.clone())));
+    gateways.insert(gateway(), Arc::new(Watching(house.disk.clone(), Engine::Postgres)));
     house.gateways = Arc::new(gateways);
     let mut door = house.door();
     let session = open(&mut door, Access::Write);
@@ -330,6 +356,31 @@ fn rows_over_the_grant_s_limit_are_never_handed_over() {
 }
 
 #[test]
+fn a_small_result_is_one_call_and_a_large_one_goes_on_where_the_answer_ended() {
+    let house = House::new();
+    let mut door = house.door();
+    let session = open(&mut door, Access::Read);
+    let mut query = |rows: u32, ahead: u32| {
+        let statement = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i FROM n"
+        );
+        let call = Call::SqlQuery { session, statement, values: vec![], ahead };
+        let (Reply::Rows { rows, frames, .. }, payload) = door.call(call, Vec::new())? else { panic!() };
+        assert_eq!(frames.iter().sum::<u32>() as usize, payload.len(), "frames are the whole payload");
+        Ok((rows, frames.len(), door.counts().rows_out, door.handles_open()))
+    };
+    assert_eq!(query(3, u32::MAX), Ok((None, 2, 3, 1)), "schema, rows, and nothing left open");
+    let Event::CapResult(result) = house.events().pop().unwrap() else { panic!() };
+    assert_eq!((result.rows, result.bytes_out > 0), (Some(3), true));
+    assert_eq!(house.event_names().iter().filter(|name| name.contains("sql_next")).count(), 0);
+
+    assert_eq!(query(3, 0), Ok((Some(Handle(3)), 0, 3, 2)), "nothing that was not asked for");
+    assert_eq!(query(3, 1), Ok((Some(Handle(4)), 1, 3, 3)), "the schema fills what was asked for");
+    assert_eq!(code(query(998, u32::MAX)), 226, "1,001 rows of 1,000");
+    assert_eq!(query(997, u32::MAX), Ok((None, 2, 1000, 3)), "and no handle of what was refused");
+}
+
+#[test]
 fn a_cancelled_attempt_performs_nothing_more() {
     let house = House::new();
     let mut door = house.door();
@@ -368,9 +419,12 @@ fn sizes_are_checked_before_anything_is_read() {
     assert_eq!(code(execute(&mut door, session, &long)), 323);
     let statement = "SELECT ?".to_owned();
     let values = vec![Value::Null; 1001];
-    assert_eq!(code(ask(&mut door, Call::SqlQuery { session, statement: statement.clone(), values })), 323);
+    assert_eq!(
+        code(ask(&mut door, Call::SqlQuery { session, statement: statement.clone(), values, ahead: 0 })),
+        323
+    );
     let values = vec![Value::Text(long)];
-    assert_eq!(code(ask(&mut door, Call::SqlQuery { session, statement, values })), 323);
+    assert_eq!(code(ask(&mut door, Call::SqlQuery { session, statement, values, ahead: 0 })), 323);
     assert_eq!(code(door.call(Call::SqlBegin { session }, vec![1])), 324, "bytes nobody asked for");
     assert_eq!(code(ask(&mut door, Call::FileList { prefix: "x".repeat(2000) })), 323);
 }

@@ -42,6 +42,11 @@ pub enum Call {
         statement: String,
         /// Bound in order.
         values: Vec<Value>,
+        /// Bytes of frames to hand over with the answer, at most [`AHEAD_BYTES_MAX`] and one frame:
+        /// a small result is one call then. 0 for none.
+        ///
+        /// [`AHEAD_BYTES_MAX`]: crate::AHEAD_BYTES_MAX
+        ahead: u32,
     },
     /// Asks for the next frame. Reply: [`Reply::Frame`].
     SqlNext {
@@ -194,12 +199,14 @@ pub struct FileInfo {
 pub enum Reply {
     /// A session or load was opened.
     Opened(Handle),
-    /// A query runs; its columns.
+    /// A query runs. The payload is its first frames, one behind the other.
     Rows {
-        /// To ask for frames with.
-        rows: Handle,
+        /// To ask for further frames with; none where these are all.
+        rows: Option<Handle>,
         /// The columns.
         columns: Vec<Column>,
+        /// The length of each frame of the payload.
+        frames: Vec<u32>,
     },
     /// The payload is the next frame, or there is none left.
     Frame {

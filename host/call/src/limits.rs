@@ -6,6 +6,8 @@ pub const HEADER_BYTES_MAX: usize = 2 << 20;
 pub const PAYLOAD_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 /// Bytes of an Arrow IPC frame a guest may send or receive.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// Bytes of frames that come with the answer to a query, beside the one that reaches over them.
+pub const AHEAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of one statement.
 pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one bound text or bytes value.

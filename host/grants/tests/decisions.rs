@@ -331,7 +331,7 @@ fn any_skips_the_reading_and_signed_only_asks_for_a_signature() {
         default_schema: "main",
     };
     for (sql, expected) in [("select * from raw.a", 0), ("select * from hr.a", 222)] {
-        let call = Call::SqlQuery { session: Handle(1), statement: sql.into(), values: vec![] };
+        let call = Call::SqlQuery { session: Handle(1), statement: sql.into(), values: vec![], ahead: 0 };
         let reading = read_statement(sql, Dialect::Sqlite, "main");
         let ask = Ask {
             call: &call,
@@ -346,7 +346,7 @@ fn any_skips_the_reading_and_signed_only_asks_for_a_signature() {
 
 #[test]
 fn a_statement_nobody_read_is_refused() {
-    let query = Call::SqlQuery { session: Handle(1), statement: "select 1".into(), values: vec![] };
+    let query = Call::SqlQuery { session: Handle(1), statement: "select 1".into(), values: vec![], ahead: 0 };
     assert_eq!(call(&admission(), &query, Some(Access::Read), 0), 220);
     assert_eq!(call(&admission(), &query, None, 0), 229);
 }

@@ -128,6 +128,8 @@ pub(crate) struct Room {
     pub(crate) attempt: Rc<Attempt>,
     pub(crate) stdout: LineBuffer,
     pub(crate) stderr: LineBuffer,
+    /// Bytes of frames that lie ready for the guest.
+    pub(crate) bytes_ahead: usize,
     /// In a task's store: the way to its adapters. None in an adapter's.
     pub(crate) warehouses: Option<Warehouses>,
 }
@@ -140,6 +142,7 @@ impl Room {
             attempt,
             stdout: LineBuffer::default(),
             stderr: LineBuffer::default(),
+            bytes_ahead: 0,
             warehouses,
         }
     }

@@ -217,8 +217,8 @@ pub(crate) fn execute(door: &mut Door, session: Handle, statement: &str) -> Resu
 }
 
 pub(crate) fn query(door: &mut Door, session: Handle, statement: &str) -> Result<Handle, Refusal> {
-    match ask(door, Call::SqlQuery { session, statement: statement.to_owned(), values: vec![] })? {
-        Reply::Rows { rows, .. } => Ok(rows),
+    match ask(door, Call::SqlQuery { session, statement: statement.to_owned(), values: vec![], ahead: 0 })? {
+        Reply::Rows { rows: Some(rows), .. } => Ok(rows),
         other => panic!("{other:?}"),
     }
 }

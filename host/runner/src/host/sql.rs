@@ -1,6 +1,8 @@
 //! `cofferdam:capability/sql`, lent to adapters.
 
-use cofferdam_call::{Call, Column, Handle, Refusal, Reply};
+use std::collections::VecDeque;
+
+use cofferdam_call::{AHEAD_BYTES_MAX, Call, Column, Handle, Refusal, Reply};
 use cofferdam_ids::GatewayName;
 use wasmtime::{Result, component::Resource};
 
@@ -16,6 +18,10 @@ use crate::{
     room::Room,
 };
 
+/// Bytes of frames taken with the answer to a query.
+#[allow(clippy::cast_possible_truncation, reason = "64 KiB")]
+const AHEAD_BYTES: u32 = AHEAD_BYTES_MAX as u32;
+
 /// A session the broker holds open.
 #[derive(Debug)]
 pub struct Session(Handle);
@@ -23,8 +29,29 @@ pub struct Session(Handle);
 /// The rows of a query the broker runs.
 #[derive(Debug)]
 pub struct Rows {
-    handle: Handle,
+    /// To ask for more with; none where there are no more.
+    handle: Option<Handle>,
     columns: Vec<Column>,
+    /// Frames that came with the answer and were not asked for yet.
+    ahead: VecDeque<Vec<u8>>,
+}
+
+impl Rows {
+    fn new(reply: Reply, payload: &[u8]) -> Option<Self> {
+        let Reply::Rows { rows: handle, columns, frames } = reply else { return None };
+        let mut rest = payload;
+        let mut ahead = VecDeque::with_capacity(frames.len());
+        for length in frames {
+            let (frame, more) = rest.split_at_checked(length as usize)?;
+            ahead.push_back(frame.to_vec());
+            rest = more;
+        }
+        rest.is_empty().then_some(Self { handle, columns, ahead })
+    }
+
+    fn bytes_ahead(&self) -> usize {
+        self.ahead.iter().map(Vec::len).sum()
+    }
 }
 
 /// A bulk load the broker has under way.
@@ -108,12 +135,12 @@ impl HostSession for Room {
         let session = self.table.get(&session)?.0;
         check!(convert::statement(&statement));
         let values = check!(convert::values(values));
-        let (handle, columns) =
-            check!(self.ask(Call::SqlQuery { session, statement, values }, &[], |reply, _| match reply {
-                Reply::Rows { rows, columns } => Some((rows, columns)),
-                _ => None,
-            })?);
-        Ok(Ok(self.table.push(Rows { handle, columns })?))
+        // While a guest leaves frames lying, nothing more is fetched for it unasked.
+        let ahead = if self.bytes_ahead == 0 { AHEAD_BYTES } else { 0 };
+        let call = Call::SqlQuery { session, statement, values, ahead };
+        let rows = check!(self.ask(call, &[], |reply, payload| Rows::new(reply, &payload))?);
+        self.bytes_ahead += rows.bytes_ahead();
+        Ok(Ok(self.table.push(rows)?))
     }
 
     fn execute(
@@ -177,7 +204,12 @@ impl HostRows for Room {
     }
 
     fn next(&mut self, rows: Resource<Rows>) -> Result<Result<Option<Vec<u8>>, Failure>> {
-        let rows = self.table.get(&rows)?.handle;
+        let rows = self.table.get_mut(&rows)?;
+        if let Some(frame) = rows.ahead.pop_front() {
+            self.bytes_ahead -= frame.len();
+            return Ok(Ok(Some(frame)));
+        }
+        let Some(rows) = rows.handle else { return Ok(Ok(None)) };
         self.ask(Call::SqlNext { rows }, &[], |reply, bytes| match reply {
             Reply::Frame { present } => Some(present.then_some(bytes)),
             _ => None,
@@ -185,8 +217,9 @@ impl HostRows for Room {
     }
 
     fn drop(&mut self, rows: Resource<Rows>) -> Result<()> {
-        let handle = self.table.delete(rows)?.handle;
-        self.close(handle)
+        let rows = self.table.delete(rows)?;
+        self.bytes_ahead -= rows.bytes_ahead();
+        rows.handle.map_or(Ok(()), |handle| self.close(handle))
     }
 }
 
