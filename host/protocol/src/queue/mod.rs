@@ -303,9 +303,10 @@ impl Queue {
         self.runs.values().filter_map(later).chain(expiry).min()
     }
 
-    /// Whether any task could be leased now by the right executor.
-    pub fn has_ready(&self, now: Timestamp) -> bool {
-        self.runs.values().any(|run| run.ready.first().is_some_and(|(at, _)| *at <= now))
+    /// Whether any task could be leased now by the right executor of this role.
+    pub fn has_ready(&self, role: Role, now: Timestamp) -> bool {
+        let mut runs = self.runs.values().filter(|run| run.plan.role == role);
+        runs.any(|run| run.ready.first().is_some_and(|(at, _)| *at <= now))
     }
 
     /// What changed since it was last asked.

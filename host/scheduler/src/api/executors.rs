@@ -107,7 +107,7 @@ fn verified_poll<'a>(envelope: &[u8], keys: impl Iterator<Item = &'a EnrolledKey
 }
 
 async fn wait_for_work(app: &App, client: String, poll: &Poll, ask: &Ask) -> Result<Vec<Order>, Problem> {
-    let mut work = app.store.signals.work.subscribe();
+    let mut work = app.store.signals.work(ask.role).subscribe();
     let mut stopping = app.stopping.clone();
     let deadline = Instant::now() + Duration::from_millis(u64::from(poll.wanted.wait_ms.min(WAIT_MS_MAX)));
     let mut facts = Some(PollFacts {

@@ -7,12 +7,15 @@ use std::collections::HashMap;
 use cofferdam_ids::{ExecutorId, RunId, Timestamp};
 use cofferdam_protocol::{
     api::{LastReport, RunState},
-    queue::{Changes, Queue, TaskStatus},
+    queue::{Changes, TaskStatus},
 };
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::words::{number, to_json, word};
+use super::{
+    load::Book,
+    words::{number, to_json, word},
+};
 
 const UPSERT_TASKS: &str = "
     INSERT INTO run_tasks (run, place, task, state, attempt, fence, ready_at, lease_id, dispatch_id, expires_at,
@@ -47,9 +50,10 @@ const UPDATE_REPORTERS: &str = "
 /// Writes all changes of the queue; gives the runs that ended.
 pub(crate) async fn flush(
     db: &mut SqliteConnection,
-    queue: &mut Queue,
+    book: &mut Book,
     now: Timestamp,
 ) -> Result<Vec<RunId>, sqlx::Error> {
+    let queue = &mut book.queue;
     let changes = queue.take_changes();
     if changes.runs.is_empty() && changes.attempts.is_empty() {
         return Ok(Vec::new());
@@ -70,10 +74,14 @@ pub(crate) async fn flush(
     write(db, UPDATE_RUNS, &runs).await?;
     write(db, INSERT_ATTEMPTS, &attempt_rows(&changes)).await?;
     write(db, UPDATE_REPORTERS, &reporter_rows(&changes)?).await?;
-    sqlx::query("UPDATE counters SET value = ? WHERE name = 'fence' AND value < ?1")
-        .bind(number(queue.last_fence().0))
-        .execute(db)
-        .await?;
+    let fence = queue.last_fence();
+    if fence != book.fence {
+        sqlx::query("UPDATE counters SET value = ? WHERE name = 'fence' AND value < ?1")
+            .bind(number(fence.0))
+            .execute(db)
+            .await?;
+        book.fence = fence;
+    }
     Ok(ended)
 }
 

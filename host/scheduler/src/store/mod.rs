@@ -61,6 +61,8 @@ impl Store {
         let options = options(data).read_only(true);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
+            // A file of this machine does not go away as a server does.
+            .test_before_acquire(false)
             .connect_with(options)
             .await
             .map_err(|e| broken(e.into()))?;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cofferdam_ids::{BootId, DispatchId, ExecutorId, LeaseId, Timestamp};
+use cofferdam_ids::{BootId, DispatchId, ExecutorId, LeaseId, Role, Timestamp};
 use cofferdam_protocol::{
     api::{LeaseAnswer, ReportAnswer},
     queue::{Ask, Taken},
@@ -35,15 +35,26 @@ mod apply;
 
 /// Rings when those who wait may find something new.
 pub(crate) struct Signals {
-    /// Work may have become ready.
-    pub(crate) work: watch::Sender<u64>,
+    work: watch::Sender<u64>,
+    changes: watch::Sender<u64>,
     /// A run changed.
     pub(crate) runs: watch::Sender<u64>,
 }
 
+impl Signals {
+    /// Work may have become ready for executors of a role.
+    pub(crate) fn work(&self, role: Role) -> &watch::Sender<u64> {
+        match role {
+            Role::Run => &self.work,
+            Role::Apply => &self.changes,
+        }
+    }
+}
+
 impl Default for Signals {
     fn default() -> Self {
-        Self { work: watch::Sender::new(0), runs: watch::Sender::new(0) }
+        let bell = || watch::Sender::new(0);
+        Self { work: bell(), changes: bell(), runs: bell() }
     }
 }
 
@@ -151,8 +162,10 @@ impl Writer {
             if batch.changed {
                 self.signals.runs.send_modify(|n| *n += 1);
             }
-            if batch.new_work && self.book.queue.has_ready(self.clock) {
-                self.signals.work.send_modify(|n| *n += 1);
+            for role in [Role::Run, Role::Apply] {
+                if batch.new_work && self.book.queue.has_ready(role, self.clock) {
+                    self.signals.work(role).send_modify(|n| *n += 1);
+                }
             }
             if batch.close {
                 break;
@@ -177,7 +190,7 @@ impl Writer {
         for command in commands {
             self.apply(command, batch).await?;
         }
-        let ended = flush(&mut self.db, &mut self.book.queue, self.clock).await?;
+        let ended = flush(&mut self.db, &mut self.book, self.clock).await?;
         sqlx::query("COMMIT").execute(&mut self.db).await?;
         for run in ended {
             self.book.queue.remove(&run);
