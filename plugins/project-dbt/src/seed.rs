@@ -72,17 +72,9 @@ impl Seed {
                 format!("this row has {} fields, the header names {} columns", long.len(), header.len());
             return Err(error(line_of(long), message));
         }
-        for name in column_types.keys() {
-            if !header.iter().any(|column| column.eq_ignore_ascii_case(name)) {
-                return Err(error(
-                    1,
-                    format!("`column_types` names `{name}`, which is not a column of the seed"),
-                ));
-            }
-        }
         let (mut columns, mut declared) = (Vec::new(), Vec::new());
         for (at, name) in header.into_iter().enumerate() {
-            let given = column_types.iter().find(|(column, _)| column.eq_ignore_ascii_case(&name));
+            let given = column_types.get_key_value(&name);
             let data_type = match given {
                 Some((_, kind)) => named_type(kind),
                 None => infer(|| records.iter().filter_map(|record| record.get(at))),
@@ -177,16 +169,35 @@ fn header(record: &csv::StringRecord) -> Result<Vec<String>, SeedError> {
     if record.len() > COLUMNS_MAX {
         return Err(error(1, format!("the seed has {} columns; {COLUMNS_MAX} is the limit", record.len())));
     }
-    let mut seen = HashSet::new();
-    for name in record {
-        if name.is_empty() || name.len() > 255 {
-            return Err(error(1, "every column has a name of 1 to 255 characters"));
+    columns(record.iter())
+}
+
+/// The names of the columns, as dbt names them: a column without a name gets a letter, and of two of
+/// the same name the later one a number.
+///
+/// # Errors
+/// Where a name is too long, or two names differ in their case alone.
+pub fn columns<'a>(header: impl Iterator<Item = &'a str>) -> Result<Vec<String>, SeedError> {
+    let mut names: Vec<String> = Vec::new();
+    let (mut exact, mut seen) = (HashSet::new(), HashSet::new());
+    for (at, written) in header.enumerate() {
+        let letter = || char::from(b'a' + u8::try_from(at % 26).unwrap_or_default());
+        let name = match written {
+            "" => letter().to_string().repeat(at / 26 + 1),
+            written => written.to_owned(),
+        };
+        if name.len() > 255 {
+            return Err(error(1, "the name of a column has at most 255 characters"));
         }
+        let numbered = std::iter::once(name.clone()).chain((2..).map(|count| format!("{name}_{count}")));
+        let Some(name) = numbered.into_iter().find(|name| !exact.contains(name)) else { continue };
         if !seen.insert(name.to_ascii_lowercase()) {
             return Err(error(1, format!("two columns are named `{name}`")));
         }
+        exact.insert(name.clone());
+        names.push(name);
     }
-    Ok(record.iter().map(str::to_owned).collect())
+    Ok(names)
 }
 
 fn is_null(field: &str) -> bool {
@@ -444,8 +455,16 @@ i,n,b,d,t,u,x,e
         assert_eq!(Seed::parse(b"a\n1\n\xff\n", None, &BTreeMap::new()).unwrap_err().line, 3);
         assert!(parse("").is_err());
         assert!(parse("a,A\n1,2\n").is_err());
-        let missing = BTreeMap::from([("x".to_owned(), "text".to_owned())]);
-        assert!(Seed::parse(b"a\n1\n", None, &missing).is_err());
+    }
+
+    #[test]
+    fn columns_without_a_name_or_with_the_same_one_are_named_as_dbt_names_them() {
+        let others =
+            BTreeMap::from([("B".to_owned(), "text".to_owned()), ("x".to_owned(), "text".to_owned())]);
+        let seed = Seed::parse(b"b,,b,b_2,b\n1,2,3,4,5\n", None, &others).unwrap();
+        let names: Vec<&str> = seed.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["b", "b_2", "b_3", "b_2_2", "b_4"]);
+        assert_eq!(seed.columns[0].data_type, DataType::Int64);
     }
 
     proptest! {

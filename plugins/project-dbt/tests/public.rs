@@ -1,6 +1,7 @@
 //! A whole project of a folder, described and run node by node on a real PostgreSQL: on request.
 //!
-//! `DBT_PROJECT=/path cargo test -p cofferdam-project-dbt --test public -- --ignored --nocapture`
+//! `DBT_PROJECT=/path cargo test -p cofferdam-project-dbt --test public -- --ignored --nocapture`,
+//! with `DBT_SCHEMA` for another schema than `analytics`, `DBT_VARS` for variables (JSON).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "run by hand, to be read")]
 
@@ -35,8 +36,9 @@ fn a_project_of_a_folder_runs() {
     let root = PathBuf::from(std::env::var("DBT_PROJECT").unwrap());
     let host = files(&root, &root, MemoryHost::new());
     let (live, database) = house::database();
+    let schema = std::env::var("DBT_SCHEMA").unwrap_or_else(|_| "analytics".into());
     let target = json!({
-        "name": "dev", "profile_name": "p", "type": "postgres", "schema": "analytics", "database": database, "threads": 4,
+        "name": "dev", "profile_name": "p", "type": "postgres", "schema": schema, "database": database, "threads": 4,
     });
     let vars = std::env::var("DBT_VARS").unwrap_or_default();
     let vars: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&vars).unwrap_or_default();
@@ -53,6 +55,8 @@ fn a_project_of_a_folder_runs() {
     let mut ended: BTreeSet<&str> = BTreeSet::new();
     let mut succeeded: BTreeSet<&str> = BTreeSet::new();
     let mut waiting: Vec<&TaskSpec> = described.tasks.iter().collect();
+    // Sources are often made of seeds, which nothing says.
+    waiting.sort_by_key(|task| task.entry != "seed");
     while !waiting.is_empty() {
         let (ready, rest): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|task| task.needs.iter().all(|id| ended.contains(id.as_str())));

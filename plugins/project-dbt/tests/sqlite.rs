@@ -224,6 +224,23 @@ model.shop.on_failed_test: skipped
 }
 
 #[test]
+fn a_source_that_is_named_only_when_a_model_runs_is_found() {
+    let house = House::of(
+        [
+            ("dbt_project.yml", "name: shop\n"),
+            ("macros/m.sql", "{% macro is_there(table) %}{% if execute %}{{ return(adapter.get_relation(source('raw', table).database, source('raw', table).schema, source('raw', table).name) is not none) }}{% endif %}{% endmacro %}"),
+            ("models/s.yml", "sources: [{name: raw, tables: [{name: old}, {name: new}]}]"),
+            ("models/picked.sql", "{{ config(materialized='table') }} select * from {{ source('raw', 'new') if is_there('new') else source('raw', 'old') }}"),
+        ]
+        .into_iter()
+        .fold(MemoryHost::new(), |host, (path, text)| host.file(path, text)),
+    );
+    house.gateway.0.setup("CREATE TABLE raw.new AS SELECT 7 AS n;");
+    insta::assert_snapshot!(house.run(&[]).join("\n"), @"picked: SELECT 1");
+    insta::assert_snapshot!(house.text("select n from picked"), @"7");
+}
+
+#[test]
 fn an_ephemeral_model_and_a_tested_one_see_the_variables_and_the_target() {
     let house = House::of(
         [

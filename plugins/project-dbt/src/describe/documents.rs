@@ -26,6 +26,9 @@ const EPHEMERAL_DEPTH_MAX: usize = 100;
 /// Words that ask the warehouse what is there.
 const ASKING: [&str; 3] = ["run_query", "statement", "adapter"];
 
+/// Words that look whether a relation is there.
+const LOOKING: [&str; 2] = ["get_relation", "load_relation"];
+
 impl Build<'_> {
     /// The tasks, and the file with the documents of their nodes.
     pub(super) fn tasks(&mut self, needs: &[BTreeSet<String>]) -> (Vec<TaskSpec>, Vec<u8>) {
@@ -147,6 +150,18 @@ impl Build<'_> {
                 sources.push(reference);
             }
         }
+        for target in self.looked_for(item) {
+            let (source, name) = (target.text("source_name"), target.text("name"));
+            if !sources.iter().any(|one| one.source == source && one.name == name) {
+                sources.push(SourceReference {
+                    source: source.to_owned(),
+                    name: name.to_owned(),
+                    unique_id: target.id.clone(),
+                    relation: parts(target),
+                    event_time: target.setting_text("event_time").map(str::to_owned),
+                });
+            }
+        }
         (refs, sources)
     }
 
@@ -233,6 +248,19 @@ impl Build<'_> {
         ASKING.iter().any(|word| code.contains(word)) || self.called(&code).iter().any(|one| one.asks)
     }
 
+    /// The sources an item may name only when it runs: where it or its macros look whether a relation
+    /// is there, those of its package.
+    pub(super) fn looked_for<'b>(&'b self, item: &'b Item) -> impl Iterator<Item = &'b Item> {
+        let code = item.text("raw_code");
+        let looks = matches!(item.kind, Kind::Model | Kind::Snapshot | Kind::Test | Kind::Analysis)
+            && (LOOKING.iter().any(|word| code.contains(word))
+                || self.called(code).iter().any(|one| one.looks));
+        let of_package = move |one: &&Item| {
+            looks && one.enabled && one.kind == Kind::Source && one.package == item.package
+        };
+        self.items.iter().filter(of_package)
+    }
+
     /// The files with the macros that a text needs, and whether it or one of them names `graph`.
     fn macros_of(&self, code: &str) -> (Vec<MacroFile>, bool) {
         let files = self.engine.library().needed_by(code);
@@ -266,6 +294,7 @@ impl Build<'_> {
             let words = MacroWords {
                 graph: has_word(text, "graph"),
                 asks: ASKING[..2].iter().any(|word| has_word(text, word)),
+                looks: LOOKING.iter().any(|word| has_word(text, word)),
             };
             self.macro_words.insert((one.package.clone(), one.block.name.clone()), words);
         }
@@ -279,6 +308,8 @@ pub(super) struct MacroWords {
     graph: bool,
     /// One of those that ask the warehouse what is there.
     asks: bool,
+    /// One of those that look whether a relation is there.
+    looks: bool,
 }
 
 /// Whether a text holds a word on its own.

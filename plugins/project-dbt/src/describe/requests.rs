@@ -36,6 +36,7 @@ impl Build<'_> {
         let mut reads: BTreeSet<String> = BTreeSet::new();
         let mut writes: BTreeSet<String> = BTreeSet::new();
         self.read_relations(at, &mut reads, 0);
+        reads.extend(self.looked_for(item).map(dotted));
         let mut mode = "read";
         match item.kind {
             Kind::Model | Kind::Seed | Kind::Snapshot if item.is_relational() => {

@@ -7,7 +7,7 @@
 //! Source: <https://docs.getdbt.com/docs/build/seeds>; dbt takes missing fields at a row's end for
 //! empty ones.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::{Map, json};
 
@@ -16,7 +16,7 @@ use super::nodes::{Draft, checksum, no_checksum};
 use super::patches::Patch;
 use crate::project::config::Kind;
 use crate::project::inventory::SourceFile;
-use crate::seed::{COLUMNS_MAX, SEED_BYTES_MAX};
+use crate::seed::{COLUMNS_MAX, SEED_BYTES_MAX, columns};
 
 /// How large a seed may be for its content to be its digest; dbt takes the path of a larger one.
 const DIGEST_BYTES_MAX: u64 = 1 << 20;
@@ -104,9 +104,9 @@ fn wrong_row(text: &str, delimiter: Option<&str>) -> Option<(u32, String)> {
     if header.len() > COLUMNS_MAX {
         return Some((1, format!("the seed has {} columns; {COLUMNS_MAX} is the limit", header.len())));
     }
-    let mut seen = HashSet::new();
-    if let Some(name) = header.iter().find(|name| !seen.insert(name.to_ascii_lowercase())) {
-        return Some((1, format!("two columns are named `{}`", String::from_utf8_lossy(name))));
+    let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+    if let Err(why) = columns(names.iter().map(AsRef::as_ref)) {
+        return Some((why.line, why.message));
     }
     let mut record = csv::ByteRecord::new();
     loop {
