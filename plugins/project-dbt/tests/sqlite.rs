@@ -230,14 +230,18 @@ fn a_source_that_is_named_only_when_a_model_runs_is_found() {
             ("dbt_project.yml", "name: shop\n"),
             ("macros/m.sql", "{% macro is_there(table) %}{% if execute %}{{ return(adapter.get_relation(source('raw', table).database, source('raw', table).schema, source('raw', table).name) is not none) }}{% endif %}{% endmacro %}"),
             ("models/s.yml", "sources: [{name: raw, tables: [{name: old}, {name: new}]}]"),
+            ("models/counted.sql", "{{ config(materialized='table') }} select {% if execute and flags.WHICH != 'parse' %}{{ run_query('select count(*) from ' ~ source('raw', 'new')).columns[0][0] }}{% else %}0{% endif %} as n"),
             ("models/picked.sql", "{{ config(materialized='table') }} select * from {{ source('raw', 'new') if is_there('new') else source('raw', 'old') }}"),
         ]
         .into_iter()
         .fold(MemoryHost::new(), |host, (path, text)| host.file(path, text)),
     );
     house.gateway.0.setup("CREATE TABLE raw.new AS SELECT 7 AS n;");
-    insta::assert_snapshot!(house.run(&[]).join("\n"), @"picked: SELECT 1");
-    insta::assert_snapshot!(house.text("select n from picked"), @"7");
+    insta::assert_snapshot!(house.run(&[]).join("\n"), @r"
+    counted: SELECT 1
+    picked: SELECT 1
+    ");
+    insta::assert_snapshot!(house.text("select picked.n, counted.n from picked, counted"), @"7|1");
 }
 
 #[test]

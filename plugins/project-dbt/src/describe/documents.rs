@@ -26,7 +26,7 @@ const EPHEMERAL_DEPTH_MAX: usize = 100;
 /// Words that ask the warehouse what is there.
 const ASKING: [&str; 3] = ["run_query", "statement", "adapter"];
 
-/// Words that look whether a relation is there.
+/// Words of what looks whether a relation is there.
 const LOOKING: [&str; 2] = ["get_relation", "load_relation"];
 
 impl Build<'_> {
@@ -248,16 +248,14 @@ impl Build<'_> {
         ASKING.iter().any(|word| code.contains(word)) || self.called(&code).iter().any(|one| one.asks)
     }
 
-    /// The sources an item may name only when it runs: where it or its macros look whether a relation
-    /// is there, those of its package.
+    /// The sources an item may name only when it runs, those of its package: where it or its macros
+    /// look whether a relation is there, or ask whether they run.
     pub(super) fn looked_for<'b>(&'b self, item: &'b Item) -> impl Iterator<Item = &'b Item> {
         let code = item.text("raw_code");
-        let looks = matches!(item.kind, Kind::Model | Kind::Snapshot | Kind::Test | Kind::Analysis)
-            && (LOOKING.iter().any(|word| code.contains(word))
-                || self.called(code).iter().any(|one| one.looks));
-        let of_package = move |one: &&Item| {
-            looks && one.enabled && one.kind == Kind::Source && one.package == item.package
-        };
+        let may = matches!(item.kind, Kind::Model | Kind::Snapshot | Kind::Test | Kind::Analysis)
+            && (looks(code) || self.called(code).iter().any(|one| one.looks));
+        let of_package =
+            move |one: &&Item| may && one.enabled && one.kind == Kind::Source && one.package == item.package;
         self.items.iter().filter(of_package)
     }
 
@@ -294,7 +292,7 @@ impl Build<'_> {
             let words = MacroWords {
                 graph: has_word(text, "graph"),
                 asks: ASKING[..2].iter().any(|word| has_word(text, word)),
-                looks: LOOKING.iter().any(|word| has_word(text, word)),
+                looks: looks(text),
             };
             self.macro_words.insert((one.package.clone(), one.block.name.clone()), words);
         }
@@ -308,8 +306,13 @@ pub(super) struct MacroWords {
     graph: bool,
     /// One of those that ask the warehouse what is there.
     asks: bool,
-    /// One of those that look whether a relation is there.
+    /// Sources that are named only when it runs.
     looks: bool,
+}
+
+/// Whether a text looks whether a relation is there, or names a source only when it runs.
+fn looks(text: &str) -> bool {
+    LOOKING.iter().any(|word| has_word(text, word)) || (has_word(text, "execute") && has_word(text, "source"))
 }
 
 /// Whether a text holds a word on its own.
