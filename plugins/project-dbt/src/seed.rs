@@ -240,14 +240,14 @@ fn value(data_type: &DataType, field: &str) -> Option<Value> {
             .filter(|moment| moment.offset.is_none() && is_moment(trimmed))
             .map(|moment| Value::Text(moment.iso())),
         DataType::TimestampUtc => Moment::parse(trimmed)
-            .filter(|moment| moment.offset.is_some())
+            .filter(|moment| moment.offset.is_some() && trimmed.contains('T'))
             .map(|moment| Value::Text(moment.iso())),
         _ => Some(Value::Text(field.to_owned())),
     }
 }
 
 /// dbt knows seconds behind a space, where one digit is enough for each part, and parts of a second
-/// behind a `T` alone, where it is not.
+/// and zones behind a `T` alone, where it is not.
 fn is_moment(field: &str) -> bool {
     match field.split_once('T') {
         Some((_, clock)) => clock.as_bytes().get(2) == Some(&b':'),
@@ -440,8 +440,8 @@ i,n,b,d,t,u,x,e
     fn one_digit_is_enough_for_an_hour_behind_a_space_and_not_behind_a_t() {
         use DataType::{Text, Timestamp};
         assert_eq!(
-            types("a,b,c\n2013-1-4 5:5:0,2013-01-14T5:15:00,2013-01-14 05:15\n"),
-            [Timestamp, Text, Text]
+            types("a,b,c,d\n2013-1-4 5:5:0,2013-01-14T5:15:00,2013-01-14 05:15,2013-01-14 05:15:00+00:00\n"),
+            [Timestamp, Text, Text, Text]
         );
     }
 
