@@ -66,6 +66,25 @@ fn statuses(house: &House) -> Vec<(String, String)> {
     results.iter().map(|result| (text(&result["unique_id"]), text(&result["status"]))).collect()
 }
 
+/// What is not selected is read where another target has it, unless it is here as well.
+fn deferred(house: &House) {
+    house.cofferdam(&["dbt", "build", "--target", "prod"]).success();
+    std::fs::create_dir(house.path().join("state")).unwrap();
+    std::fs::copy(house.path().join("target/manifest.json"), house.path().join("state/manifest.json"))
+        .unwrap();
+    assert!(!house.cofferdam(&["dbt", "run", "-s", "totals", "--target", "lab"]).ok);
+    let defer = ["dbt", "run", "-s", "totals", "--target", "lab", "--defer", "--state", "state"];
+    house.cofferdam(&defer).success();
+    let compiled =
+        || std::fs::read_to_string(house.path().join("target/compiled/shop/models/totals.sql")).unwrap();
+    assert!(compiled().contains("prod"), "{}", compiled());
+    house.cofferdam(&["dbt", "build", "-s", "+stg_items", "--target", "lab"]).success();
+    house.cofferdam(&defer).success();
+    assert!(!compiled().contains("prod"), "{}", compiled());
+    house.cofferdam(&[&defer[..], &["--favor-state"]].concat()).success();
+    assert!(compiled().contains("prod"), "{}", compiled());
+}
+
 fn whole_story(house: &House) {
     let built = house.cofferdam(&["dbt", "build", "--threads", "1"]).success();
     let said = lines(&built);
@@ -116,10 +135,17 @@ fn a_project_is_built_tested_and_run_again_on_sqlite() {
 fn a_project_is_built_tested_and_run_again_on_postgresql() {
     let server = Postgres::start();
     let (port, password) = (server.port(), Postgres::password("writer"));
-    whole_story(&house(&format!(
-        "shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, port: {port}, user: writer, \
-         password: {password}, dbname: {DATABASE}, schema: dev, threads: 2}}\n"
-    )));
+    let output = |schema: &str| {
+        format!(
+            "    {schema}: {{type: postgres, host: 127.0.0.1, port: {port}, user: writer, password: {password}, \
+             dbname: {DATABASE}, schema: {schema}, threads: 2}}\n"
+        )
+    };
+    let profile =
+        format!("shop:\n  target: dev\n  outputs:\n{}{}{}", output("dev"), output("prod"), output("lab"));
+    let house = house(&profile);
+    whole_story(&house);
+    deferred(&house);
 }
 
 /// Hooks, increments, a history, a unit test, and a source that is asked how fresh it is.
@@ -286,7 +312,9 @@ fn nodes_are_listed_and_read_without_a_scheduler() {
 fn what_dbt_has_and_this_has_not_is_said() {
     let house = sqlite();
     for (arguments, code) in [
-        (&["dbt", "build", "--defer", "--state", "x"][..], "CD0066"),
+        (&["dbt", "build", "--defer"][..], "CD0066"),
+        (&["dbt", "build", "--favor-state", "--state", "x"], "CD0066"),
+        (&["dbt", "build", "--defer", "--state", "x"], "CD0063"),
         (&["dbt", "build", "--target", "prod"], "CD0061"),
         (&["dbt", "build", "--selector", "x"], "CD0064"),
         (&["dbt", "build", "--vars", "[1]"], "CD0066"),

@@ -108,7 +108,7 @@ fn refused(session: &mut Box<dyn SqlSession>, text: &str) -> u16 {
 }
 
 #[test]
-fn a_folder_that_is_missing_is_made_for_its_owner_alone() {
+fn what_is_missing_is_made_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let house = House::new();
     let folder = house.file("new/warehouse");
@@ -122,7 +122,8 @@ fn a_folder_that_is_missing_is_made_for_its_owner_alone() {
             holder: Holder::operator(),
         })
         .unwrap();
-    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&folder.join("wh.db"))), (0o700, 0o600));
 }
 
 #[test]

@@ -84,11 +84,26 @@ pub struct Reference {
     pub unique_id: String,
     /// Where that node's rows are; none for an ephemeral model.
     pub relation: Option<RelationParts>,
+    /// Where an earlier state has them, where the command defers to one and does not build the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<Deferred>,
     /// Whether it is an ephemeral model.
     pub ephemeral: bool,
     /// Its setting `event_time`: the column a batch is cut by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_time: Option<String>,
+}
+
+/// Where the rows of a node are in an earlier state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Deferred {
+    /// The relation.
+    #[serde(flatten)]
+    pub relation: RelationParts,
+    /// Whether it is read even where the node's own relation is there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub favored: bool,
 }
 
 /// What one `source()` leads to.

@@ -20,6 +20,7 @@ mod project;
 pub mod python;
 mod run;
 pub mod seed;
+pub mod warehouses;
 pub mod yaml;
 
 use cofferdam_sdk::{

@@ -130,8 +130,9 @@ models/exposures.yml:2: the exposure `e` has a `type` out of dashboard, notebook
 models/exposures.yml:2: the exposure `e` needs an `owner` with a `name` or an `email`
 models/h.sql:1: CD0947: `nope` is not defined: no macro of the project, of its packages or of dbt has this name
 models/i.sql:2: `i`: `enabled` is true or false, not `"perhaps"`
-models/k.sql: `k` has an enforced contract; a properties file has to name its `columns` with their `data_type`
-models/k.sql: `k` is of the group `none`, which is not there
+models/k.sql:1: CD0928: `k`: an enforced contract is not to be had on sqlite; leave it out there, for instance by `target.type`
+models/k.sql:1: `k` has an enforced contract; a properties file has to name its `columns` with their `data_type`
+models/k.sql:1: `k` is of the group `none`, which is not there
 models/marts/other.yml:2: `access` of `a` is `private`, `protected` or `public`, not `secret`
 models/marts/schema.yml:2: `a` is described in models/marts/other.yml:2 already; keep one of the two entries
 models/marts/schema.yml:6: there is no test `uniqe`: no macro `test_uniqe`; did you mean `unique`?
@@ -163,8 +164,8 @@ fn models_that_read_one_another_in_a_circle_are_refused() {
         ("models/e.sql", "select * from {{ ref('e') }}"),
     ];
     insta::assert_snapshot!(problems(&files), @r#"
-models/a.sql: the models read one another in a circle: a reads b reads c reads a
-models/e.sql: the models read one another in a circle: e reads e
+models/a.sql:1: the models read one another in a circle: a reads b reads c reads a
+models/e.sql:1: the models read one another in a circle: e reads e
 "#);
 }
 
@@ -302,7 +303,7 @@ fn what_a_task_asks_for_is_what_its_node_names() {
         ),
         ("models/e.sql", "{{ config(materialized='ephemeral') }}select * from {{ source('erp', 'orders') }}"),
         ("models/marts/a.sql", "select * from {{ ref('e') }}"),
-        ("models/marts/g.sql", "{{ config(grants={'select': 'reader'}) }}select 1"),
+        ("models/marts/g.sql", "{{ config(post_hook='grant select on g to reader') }}select 1"),
         ("models/hooked.sql", "{{ config(post_hook='insert into log select 1') }}select 1"),
         ("models/asks.sql", "{% set found = run_query('select 1') %}select 1"),
         (
@@ -323,7 +324,7 @@ fn what_a_task_asks_for_is_what_its_node_names() {
 model model.shop.a: write reads ["main_marts.*", "raw.orders_v2"] writes ["main_marts.*"]
 model model.shop.asks: write reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"] writes ["main.*"]
 analysis model.shop.e: read reads ["raw.orders_v2"] writes []
-model model.shop.g: admin reads ["main_marts.*"] writes ["main_marts.*"]
+model model.shop.g: admin reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"] writes ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"]
 model model.shop.hooked: write reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"] writes ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"]
 operation operation.shop.shop-on-run-start-0: admin reads ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*", "raw.orders_v2"] writes ["history.*", "main.*", "main_dbt_test__audit.*", "main_marts.*"]
 snapshot snapshot.shop.h: write reads ["history.*", "main_marts.a", "raw.orders_v2"] writes ["history.*"]
@@ -416,13 +417,179 @@ fn target_and_allow_list_come_from_the_build() {
     insta::assert_snapshot!(describe(&files).unwrap_err()[0], @"models/a.sql:1: CD0947: the environment variable `REGION` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default");
 }
 
+const SEMANTIC: &str = r#"
+semantic_models:
+  - name: orders
+    model: ref('orders')
+    defaults: {agg_time_dimension: at}
+    entities: [{name: order_id, type: primary}]
+    dimensions: [{name: at, type: time, type_params: {time_granularity: day}}]
+    measures: [{name: total, agg: sum, create_metric: true}, {name: rows, agg: count, expr: 1}]
+metrics:
+  - name: rows
+    label: Rows
+    type: simple
+    filter: "{{ Dimension('order_id__kind') }} = 'x'"
+    type_params: {measure: rows}
+  - {name: mean, label: Mean, type: ratio, type_params: {numerator: total, denominator: rows}}
+saved_queries:
+  - name: by_day
+    query_params: {metrics: [mean, rows], group_by: ["TimeDimension('metric_time', 'day')"]}
+    exports: [{name: by_day, config: {export_as: table}}]
+exposures:
+  - {name: board, type: dashboard, owner: {name: ana}, depends_on: [metric('mean')]}
+"#;
+
+#[test]
+fn semantic_models_metrics_and_saved_queries_stand_in_the_manifest_and_no_task_is_made_of_them() {
+    let files = [
+        ("models/orders.sql", "select 1 as order_id"),
+        ("models/uses.sql", "select '{{ metric('mean') }}'"),
+        ("models/s.yml", SEMANTIC),
+    ];
+    assert_eq!(graph(&files), "model.shop.orders <- \nmodel.shop.uses <- ");
+    let all = manifest(&files);
+    let parents = all["parent_map"].as_object().unwrap();
+    let lines: Vec<String> = parents.iter().map(|(id, above)| format!("{id} <- {above}")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+exposure.shop.board <- ["metric.shop.mean"]
+metric.shop.mean <- ["metric.shop.rows","metric.shop.total"]
+metric.shop.rows <- ["semantic_model.shop.orders"]
+metric.shop.total <- ["semantic_model.shop.orders"]
+model.shop.orders <- []
+model.shop.uses <- ["metric.shop.mean"]
+saved_query.shop.by_day <- ["metric.shop.mean","metric.shop.rows"]
+semantic_model.shop.orders <- ["model.shop.orders"]
+"#);
+    let metric = &all["metrics"]["metric.shop.mean"];
+    let measures = metric["type_params"]["input_measures"].as_array().unwrap();
+    assert_eq!(
+        measures.iter().map(|one| one["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["total", "rows"]
+    );
+    let filter = &all["metrics"]["metric.shop.rows"]["filter"]["where_filters"][0]["where_sql_template"];
+    assert_eq!(filter, "{{ Dimension('order_id__kind') }} = 'x'");
+    let query = &all["saved_queries"]["saved_query.shop.by_day"]["exports"][0]["config"];
+    assert_eq!(query["alias"], "by_day");
+}
+
+#[test]
+fn semantics_that_name_what_is_not_there_are_refused_with_their_place() {
+    let said = SEMANTIC
+        .replace("measure: rows", "measure: row")
+        .replace("numerator: total", "numerator: totals")
+        .replace("type: primary", "type: primry")
+        .replace("metrics: [mean, rows]", "metrics: [mean, gone]")
+        .replace("agg: sum", "agg: summe")
+        .replace("metric('mean')", "metric('none')");
+    let files = [("models/orders.sql", "select 1 as order_id"), ("models/s.yml", &said)];
+    insta::assert_snapshot!(problems(&files), @"
+models/s.yml:3: the metric `total`: there is no measure `total`
+models/s.yml:6: the semantic model `orders`: `entities`: `order_id`: `type` is one of foreign, natural, primary, unique, not `primry`; did you mean `primary`?
+models/s.yml:8: the semantic model `orders`: `measures`: `total`: `agg` is one of sum, min, max, count_distinct, sum_boolean, average, percentile, median, count, not `summe`
+models/s.yml:10: the metric `rows`: there is no measure `row`; did you mean `rows`?
+models/s.yml:15: the metric `mean`: there is no metric `totals`; did you mean `total`?
+models/s.yml:17: the saved query `by_day`: there is no metric `gone`
+models/s.yml:21: the exposure `board`: there is no metric `none`
+");
+    let circle = "metrics:\n  - {name: aa, label: a, type: derived, type_params: {expr: bb, metrics: [bb]}}\n  - {name: bb, label: b, type: derived, type_params: {expr: aa, metrics: [aa]}}\n  - {name: cc, label: c, type: simple, type_params: {}}\n  - {name: d d, type: nothing}\n";
+    insta::assert_snapshot!(problems(&[("models/s.yml", circle)]), @"
+models/s.yml:2: the metric `aa` stands on itself, in a circle
+models/s.yml:4: the metric `cc`: a simple metric needs a `measure`
+models/s.yml:5: the metric `d d`: `type` is one of simple, ratio, cumulative, derived, conversion, not `nothing`
+models/s.yml:5: the metric `d d`: a name begins with a letter, has letters, digits and `_`, and at most 250 of them
+");
+}
+
+#[test]
+fn what_the_warehouse_does_not_have_is_refused_before_anything_runs() {
+    let files = [
+        (
+            "models/a.sql",
+            "select 1\n-- {{ config(grants={'select': ['ana']}, indexes=[{'columns': ['x']}]) }}",
+        ),
+        ("models/b.sql", "select 1 as id"),
+        (
+            "models/b.yml",
+            "models:\n  - name: b\n    config: {contract: {enforced: true}}\n    columns: [{name: id, data_type: int}]\n",
+        ),
+        ("seeds/s.csv", "a\n1\n"),
+        ("seeds/s.yml", "seeds: [{name: s, config: {persist_docs: {relation: true}}}]"),
+        ("models/own.sql", "{{ config(materialized='own', grants={'select': ['ana']}) }}select 1"),
+        (
+            "macros/own.sql",
+            "{% materialization own, default %}{{ return({'relations': []}) }}{% endmaterialization %}",
+        ),
+    ];
+    insta::assert_snapshot!(problems(&files), @"
+models/a.sql:2: CD0928: `a`: `grants` is not to be had on sqlite; leave it out there, for instance by `target.type`
+models/b.sql: CD0928: `b`: an enforced contract is not to be had on sqlite; leave it out there, for instance by `target.type`
+seeds/s.csv: CD0928: `s`: `persist_docs` is not to be had on sqlite; leave it out there, for instance by `target.type`
+");
+    let target = Argument { name: "target".into(), json: r#"{"type": "postgres"}"#.into() };
+    let config = ProjectConfig { gateway: "wh".into(), settings: vec![target], ..ProjectConfig::default() };
+    let mut all = vec![("dbt_project.yml", PROJECT)];
+    all.extend_from_slice(&files);
+    assert!(describe_in(&host(&all), config).is_ok());
+}
+
+#[test]
+fn what_a_dbtignore_names_is_no_part_of_the_project() {
+    let files = [
+        (".dbtignore", "# not yet\ndrafts/\n*.py\n"),
+        ("models/a.sql", "select 1"),
+        ("models/drafts/b.sql", "{% broken"),
+        ("models/c.py", "def model(): pass"),
+    ];
+    assert_eq!(graph(&files), "model.shop.a <- ");
+}
+
+#[test]
+fn a_project_knows_its_own_name_and_of_its_target_what_it_was_told() {
+    let files =
+        [("models/a.sql", "{{ config(alias=builtins.ref.config.project_name ~ target.get('port', 1)) }}")];
+    let all = manifest(&files);
+    assert_eq!(all["nodes"]["model.shop.a"]["alias"], "shop1");
+    let refused = [("models/a.sql", "select 1\nwhere '{{ target.user }}' = '{{ target['nothing'] }}'")];
+    let mut told = vec![("dbt_project.yml", PROJECT)];
+    told.extend_from_slice(&refused);
+    let with = |target: &str| {
+        let settings = vec![Argument { name: "target".into(), json: target.into() }];
+        let config = ProjectConfig { gateway: "wh".into(), settings, ..ProjectConfig::default() };
+        describe_in(&host(&told), config)
+    };
+    insta::assert_snapshot!(with(r#"{"type": "postgres"}"#).unwrap_err()[0], @"models/a.sql:2: CD0947: `target.user` is not told to a project: the gateway knows it; add `user` to `target` of the loader's settings if a project may know it (`user` is told where profiles.yml has it in plain text)");
+    assert!(with(r#"{"type": "postgres", "user": "ana"}"#).is_ok());
+    assert!(with(r#"{"type": "sqlite"}"#).is_ok());
+}
+
+#[test]
+fn a_node_reads_of_a_state_only_what_the_command_defers() {
+    let files = [
+        ("dbt_project.yml", PROJECT),
+        ("models/a.sql", "select 1"),
+        ("models/b.sql", "select * from {{ ref('a') }}"),
+    ];
+    let reads = |defer: &str| {
+        let settings = vec![Argument { name: "defer".into(), json: defer.into() }];
+        let config = ProjectConfig { gateway: "wh".into(), settings, ..ProjectConfig::default() };
+        let described = DbtProject::describe(&host(&files).project_context(), config).unwrap();
+        let task = described.tasks.into_iter().find(|task| task.id == "model.shop.b").unwrap();
+        let document = String::from_utf8(described.files[1].content.clone()).unwrap();
+        (task.sql[0].reads.join(" "), document.contains(r#""deferred":{"#))
+    };
+    assert_eq!(reads("{}"), ("main.* main.a".to_owned(), false));
+    let prod = r#"{"model.shop.a": {"database": "wh", "schema": "prod", "identifier": "a"}}"#;
+    assert_eq!(reads(prod), ("main.* main.a prod.a".to_owned(), true));
+}
+
 #[test]
 fn what_is_left_out_is_said() {
     let files = [
         ("dbt_project.yml", "name: shop\nmodel-pathes: [models]\nname: shop\n"),
         (
             "models/s.yml",
-            "metrics: [{name: m}]\nsemantic_models: []\nmodles: []\nmodels:\n  - name: gone\n    columns: [{name: id, tests: [unique]}]\n",
+            "functions: [{name: m}]\nsemantic_models: []\nmodles: []\nmodels:\n  - name: gone\n    columns: [{name: id, tests: [unique]}]\n",
         ),
         ("models/w.sql", "{{ exceptions.warn('careful') }}select 1"),
     ];
@@ -437,7 +604,7 @@ fn what_is_left_out_is_said() {
     insta::assert_snapshot!(warned.join("\n"), @r#"
 dbt_project.yml:3: the key `name` stands here for the second time; this one holds
 dbt_project.yml:2: `model-pathes` is not a key of a project file; did you mean `model-paths`?
-models/s.yml: `metrics` is left out; it is not supported
+models/s.yml: `functions` is left out; it is not supported
 models/s.yml:3: `modles` is not a key of a properties file; did you mean `models`?
 models/s.yml:5: `models` describes `gone`, which is not there
 models/w.sql: careful

@@ -267,3 +267,41 @@ fn an_ephemeral_model_and_a_tested_one_see_the_variables_and_the_target() {
     ");
     insta::assert_snapshot!(house.text("select told, said from outer"), @"own sqlite inner|own main");
 }
+
+#[test]
+fn columns_follow_the_setting_and_indexes_are_made_anew_with_their_table() {
+    let model = |change: &str| {
+        format!(
+            "{{{{ config(materialized='incremental', on_schema_change='{change}', \
+             indexes=[{{'columns': ['id'], 'unique': true}}]) }}}}\n\
+             select {{{{ var('id') }}}} as id{{% if var('wide') %}}, 'x' as more{{% else %}}, 1.5 as less{{% endif %}}"
+        )
+    };
+    let house = House::of(
+        [
+            ("dbt_project.yml", "name: shop\nvars: {id: 1, wide: false}\n".to_owned()),
+            ("models/append.sql", model("append_new_columns")),
+            ("models/sync.sql", model("sync_all_columns")),
+            ("models/strict.sql", model("fail")),
+            ("seeds/days.csv", "id,day\n1,2013-01-01\n".to_owned()),
+            ("seeds/s.yml", "seeds: [{name: days, config: {indexes: [{columns: [day]}]}}]".to_owned()),
+        ]
+        .into_iter()
+        .fold(MemoryHost::new(), |host, (path, text)| host.file(path, text)),
+    );
+    house.run(&[]);
+    insta::assert_snapshot!(house.run(&[("id", "2"), ("wide", "true")]).join("\n"), @"
+append: INSERT 1
+model.shop.strict: CD0925: model `strict` (models/strict.sql): the statement has other columns than the table, and `on_schema_change` is `fail`: new `more`, gone `less`; build it with --full-refresh, or change the setting
+sync: INSERT 1
+days: INSERT 1
+");
+    let columns =
+        |name: &str| house.text(&format!("select group_concat(name, ' ') from pragma_table_info('{name}')"));
+    assert_eq!(
+        [columns("append"), columns("sync"), columns("strict")],
+        ["id less more", "id more", "id less"]
+    );
+    let indexes = "select tbl_name, sql like '%unique%' from sqlite_master where type = 'index' order by 1";
+    assert_eq!(house.text(indexes), "append|1; days|0; strict|1; sync|1");
+}

@@ -60,6 +60,12 @@ pub(super) fn create(files: &Files) -> rusqlite::Result<Connection> {
         // Where this fails, opening the files says so.
         let _ = builder.recursive(true).create(folder);
     }
+    for (_, path) in files.all() {
+        // A file that is made here is its owner's alone; one that is there keeps its rights.
+        let mut file = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+        let _ = file.write(true).create_new(true).open(path);
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open(files, flags)?;
     let schemas = files.schemas.iter().map(|(schema, _)| schema.as_str());

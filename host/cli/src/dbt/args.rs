@@ -174,12 +174,15 @@ pub struct Work {
     /// A folder with artifacts of an earlier state, for `state:` and `result:`.
     #[arg(long, env = "DBT_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Not supported; said so when it is given.
-    #[arg(long, hide = true)]
+    /// Read what is not selected, and not there, where the state of --state has it.
+    #[arg(long, env = "DBT_DEFER")]
     pub defer: bool,
-    /// Not supported; said so when it is given.
-    #[arg(long, hide = true)]
+    /// With --defer: read what is not selected there even where it is here as well.
+    #[arg(long, env = "DBT_FAVOR_STATE")]
     pub favor_state: bool,
+    /// The folder of the state for --defer, where it is another than that of --state.
+    #[arg(long, env = "DBT_DEFER_STATE", value_name = "DIR")]
+    pub defer_state: Option<PathBuf>,
     /// Stop at the first failure.
     #[arg(short = 'x', long)]
     pub fail_fast: bool,

@@ -60,22 +60,32 @@ pub(crate) fn run_results(results: &[Result<'_>], invocation: &Invocation<'_>) -
     })
 }
 
-fn one(result: &Result<'_>) -> Value {
-    let Result { node, done, thread } = result;
+/// A thread as dbt names it.
+fn thread_id(thread: usize) -> String {
+    format!("Thread-{thread} (worker)")
+}
+
+/// How long each step took.
+fn timings(done: &Done) -> Vec<Value> {
     let timing = |name: &str, stretch: &super::outcome::Stretch| json!({"name": name, "started_at": stretch.from, "completed_at": stretch.to});
     let mut timings = Vec::new();
     timings.extend(done.compile.iter().map(|stretch| timing("compile", stretch)));
     timings.extend(done.execute.iter().map(|stretch| timing("execute", stretch)));
+    timings
+}
+
+fn one(result: &Result<'_>) -> Value {
+    let Result { node, done, thread } = result;
     json!({
         "status": done.status.word(),
-        "timing": timings,
-        "thread_id": format!("Thread-{thread}"),
+        "timing": timings(done),
+        "thread_id": thread_id(*thread),
         "execution_time": done.took,
         "adapter_response": done.adapter_response,
         "message": done.message,
         "failures": done.failures,
         "unique_id": node.unique_id,
-        "compiled": if done.status == Status::Skipped { Value::Null } else { done.compiled.is_some().into() },
+        "compiled": if matches!(done.status, Status::Skipped | Status::NoOp) { Value::Null } else { done.compiled.is_some().into() },
         "compiled_code": done.compiled,
         "relation_name": node.relation_name,
         "batch_results": null,
@@ -83,15 +93,20 @@ fn one(result: &Result<'_>) -> Value {
 }
 
 /// `sources.json`: each result is what the attempt kept, as dbt writes it.
-pub(crate) fn sources(results: &[(&Node, &Done, Option<Value>)], invocation: &Invocation<'_>) -> Value {
-    let results = results.iter().map(|(node, done, kept)| match kept {
-        Some(kept) => {
-            let mut kept = kept.clone();
-            kept["unique_id"] = json!(node.unique_id);
-            kept["status"] = json!(done.status.word());
-            kept
+pub(crate) fn sources(results: &[(Result<'_>, Option<Value>)], invocation: &Invocation<'_>) -> Value {
+    let results = results.iter().map(|(Result { node, done, thread }, kept)| match kept {
+        Some(kept) if kept["status"] != "runtime error" => {
+            let of = |key: &str| kept.get(key).cloned().unwrap_or_default();
+            json!({
+                "unique_id": node.unique_id, "max_loaded_at": of("max_loaded_at"),
+                "snapshotted_at": of("snapshotted_at"),
+                "max_loaded_at_time_ago_in_s": of("max_loaded_at_time_ago_in_s"),
+                "status": done.status.word(), "criteria": of("criteria"),
+                "adapter_response": done.adapter_response, "timing": timings(done),
+                "thread_id": thread_id(*thread), "execution_time": done.took,
+            })
         }
-        None => json!({"unique_id": node.unique_id, "status": "runtime error", "error": done.message}),
+        _ => json!({"unique_id": node.unique_id, "status": "runtime error", "error": done.message}),
     });
     json!({
         "metadata": metadata("sources/v3", invocation),

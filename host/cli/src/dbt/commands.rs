@@ -42,7 +42,8 @@ pub(super) async fn run(what: What, work: Work, shown: Shown) -> Outcome<u8> {
         let fix = "name a node with --select, or a statement with --inline";
         return Err(Failure::new(BAD_FLAG, "nothing says what to show", fix));
     }
-    let workplace = work::open(&work, &Extra::inline(&work), at)?;
+    let mut extra = Extra::inline(&work);
+    let workplace = work::open(&work, &extra, at)?;
     let manifest = workplace.manifest()?;
     let ids = if work.inline.is_some() {
         let end = format!(".{INLINE}");
@@ -56,6 +57,7 @@ pub(super) async fn run(what: What, work: Work, shown: Shown) -> Outcome<u8> {
         let ids = workplace.select(&work, &manifest, &[what.kinds(), what.counted()].concat())?;
         if what == What::Show { named(&work, &manifest, ids) } else { ids }
     };
+    let workplace = work::defer(workplace, &work, &mut extra, &ids, at)?;
     go(Asked { what, work: &work, shown, call: None }, workplace, &manifest, ids, at).await
 }
 
@@ -117,9 +119,11 @@ pub(super) async fn retry(mut work: Work) -> Outcome<u8> {
     work.event_time_start = work.event_time_start.or_else(|| text("event_time_start"));
     work.event_time_end = work.event_time_end.or_else(|| text("event_time_end"));
     let at = now();
-    let workplace = work::open(&work, &Extra::default(), at)?;
+    let mut extra = Extra::default();
+    let workplace = work::open(&work, &extra, at)?;
     let manifest = workplace.manifest()?;
     let ids = left.into_iter().filter(|id| manifest.node(id).is_some()).collect();
+    let workplace = work::defer(workplace, &work, &mut extra, &ids, at)?;
     go(Asked { what, work: &work, shown: Shown::Text, call: None }, workplace, &manifest, ids, at).await
 }
 
@@ -131,7 +135,7 @@ pub(super) async fn operation(operation: RunOperation) -> Outcome<u8> {
         Failure::new(BAD_FLAG, what, "name a macro of the project or of one of its packages")
     })?;
     let at = now();
-    let workplace = work::open(&operation.work, &Extra { inline: None, hook: Some(hook.clone()) }, at)?;
+    let workplace = work::open(&operation.work, &Extra { hook: Some(hook.clone()), ..Extra::default() }, at)?;
     let manifest = workplace.manifest()?;
     let ids: Ids = manifest
         .nodes

@@ -143,6 +143,8 @@ pub(crate) fn found<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
             "unit_test" => "unit test",
             "source" => "source",
             "exposure" => "exposure",
+            "metric" => "metric",
+            "semantic_model" => "semantic model",
             "operation" if node.tags.iter().any(|tag| tag.starts_with("on-run-")) => "hook",
             "saved_query" => "saved query",
             _ => continue,
@@ -152,12 +154,30 @@ pub(crate) fn found<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
             None => counts.push((kind, 1)),
         }
     }
-    let order = ["model", "seed", "snapshot", "data test", "unit test", "source", "exposure", "hook"];
+    let order = [
+        "model",
+        "seed",
+        "snapshot",
+        "data test",
+        "unit test",
+        "source",
+        "exposure",
+        "hook",
+        "metric",
+        "semantic model",
+        "saved query",
+    ];
     counts.sort_by_key(|(kind, _)| order.iter().position(|known| known == kind));
     if counts.is_empty() {
         return "Found nothing".to_owned();
     }
-    let words: Vec<String> = counts.iter().map(|(kind, count)| text::count(*count, kind)).collect();
+    let words: Vec<String> = counts
+        .iter()
+        .map(|(kind, count)| match *kind {
+            "saved query" if *count != 1 => format!("{count} saved queries"),
+            kind => text::count(*count, kind),
+        })
+        .collect();
     format!("Found {}", words.join(", "))
 }
 

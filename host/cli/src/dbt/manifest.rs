@@ -78,7 +78,7 @@ pub(crate) struct Node {
     pub(crate) latest_version: Value,
     pub(crate) test_metadata: Option<TestMetadata>,
     pub(crate) column_name: Option<String>,
-    pub(crate) description: String,
+    pub(crate) description: Option<String>,
     pub(crate) checksum: Option<Checksum>,
     pub(crate) raw_code: Option<String>,
     pub(crate) columns: Option<Box<RawValue>>,

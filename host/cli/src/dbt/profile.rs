@@ -36,6 +36,8 @@ pub(crate) struct Target {
     pub(crate) schema: String,
     pub(crate) database: String,
     pub(crate) threads: u32,
+    /// Whom sessions are opened as, where `profiles.yml` says it in plain text: then projects may know it.
+    pub(crate) user: Option<String>,
     pub(crate) warehouse: Warehouse,
     /// Keys of the profile that mean nothing here.
     pub(crate) unused: Vec<String>,
@@ -75,8 +77,12 @@ impl Target {
 
     /// What a release says of it: never where it is or how to log in.
     pub(crate) fn settings(&self) -> Value {
-        json!({"name": self.name, "profile_name": self.profile, "type": self.kind, "schema": self.schema,
-            "database": self.database, "threads": self.threads})
+        let mut settings = json!({"name": self.name, "profile_name": self.profile, "type": self.kind,
+            "schema": self.schema, "database": self.database, "threads": self.threads});
+        if let Some(user) = &self.user {
+            settings["user"] = json!(user);
+        }
+        settings
     }
 }
 
@@ -152,7 +158,10 @@ fn choose(
     for (key, value) in output {
         entries.insert(key.clone(), render(value)?);
     }
-    target(Output { entries: &entries, seen: Vec::new() }, name, &wanted, work, place)
+    let mut found = target(Output { entries: &entries, seen: Vec::new() }, name, &wanted, work, place)?;
+    let plain = |key: &str| output.get(key)?.as_str().filter(|user| !user.contains("{{"));
+    found.user = plain("user").or_else(|| plain("username")).map(str::to_owned);
+    Ok(found)
 }
 
 /// One output of a profile, and which of its keys were looked at.
@@ -225,6 +234,7 @@ fn target(mut output: Output<'_>, profile: &str, name: &str, work: &Work, place:
         schema,
         database,
         threads,
+        user: None,
         warehouse,
         unused,
     })

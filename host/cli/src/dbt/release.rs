@@ -60,12 +60,14 @@ pub(crate) struct Extra {
     pub(crate) inline: Option<String>,
     /// The call of `run-operation`: a setting of the loader.
     pub(crate) hook: Option<String>,
+    /// Where nodes are in the state that `--defer` names: a setting of the loader.
+    pub(crate) defer: Option<Value>,
 }
 
 impl Extra {
     /// The statement of a command.
     pub(crate) fn inline(work: &Work) -> Self {
-        Self { inline: work.inline.clone(), hook: None }
+        Self { inline: work.inline.clone(), ..Self::default() }
     }
 
     fn add(&self, folder: &Folder, place: &Place, taken: &mut TakenIn) -> Outcome<()> {

@@ -222,8 +222,11 @@ impl<'a> Run<'a> {
         };
         match self.what {
             What::Freshness => {
-                let results: Vec<_> =
-                    ended.iter().map(|one| (one.node, &one.done, kept(one, "result.json"))).collect();
+                let results: Vec<_> = ended
+                    .iter()
+                    .zip(results)
+                    .map(|(one, result)| (result, kept(one, "result.json")))
+                    .collect();
                 let bytes = serde_json::to_vec(&artifacts::sources(&results, &invocation));
                 return artifacts::write(target, "sources.json", &bytes.unwrap_or_default());
             }

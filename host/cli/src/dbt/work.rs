@@ -12,7 +12,7 @@ use std::{
 };
 
 use cofferdam_ids::{TaskId, Timestamp};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     args::Work,
@@ -122,6 +122,9 @@ fn tell(config: &mut Config, text: &mut String, work: &Work, extra: &Extra) {
     if let Some(call) = &extra.hook {
         told.push(("operation", Value::String(call.clone())));
     }
+    if let Some(deferred) = &extra.defer {
+        told.push(("defer", deferred.clone()));
+    }
     for (name, value) in told {
         for loader in &mut config.loaders {
             loader.settings.remove(name);
@@ -133,10 +136,13 @@ fn tell(config: &mut Config, text: &mut String, work: &Work, extra: &Extra) {
 
 /// Flags of dbt that are known and not supported.
 fn refuse(work: &Work) -> Outcome<()> {
-    if work.defer || work.favor_state {
-        let fix = "build what the selected nodes need as well: `+` before the selector";
-        return Err(Failure::new(BAD_FLAG, "--defer is not supported", fix)
-            .why("a node reads relations of its own target alone, as its grant says"));
+    if work.defer && work.state.is_none() && work.defer_state.is_none() {
+        let fix = "name the folder with the earlier manifest.json: --state DIR";
+        return Err(Failure::new(BAD_FLAG, "--defer does not say to which state", fix));
+    }
+    if work.favor_state && !work.defer {
+        let fix = "give --defer as well";
+        return Err(Failure::new(BAD_FLAG, "--favor-state means something with --defer alone", fix));
     }
     match (&work.event_time_start, &work.event_time_end) {
         (Some(_), None) | (None, Some(_)) => {
@@ -149,6 +155,48 @@ fn refuse(work: &Work) -> Outcome<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Opens the project again with what `--defer` says of what is not selected.
+pub(crate) fn defer(
+    workplace: Workplace,
+    work: &Work,
+    extra: &mut Extra,
+    ids: &Ids,
+    now: Timestamp,
+) -> Outcome<Workplace> {
+    if !work.defer {
+        return Ok(workplace);
+    }
+    if !release::signs(&workplace.folder) {
+        let fix = "give it where the release key is, or build what the selected nodes need as well";
+        return Err(Failure::new(
+            BAD_FLAG,
+            "--defer makes a release of its own, which has to be signed",
+            fix,
+        ));
+    }
+    let folder = work.defer_state.as_deref().or(work.state.as_deref()).unwrap_or(Path::new("."));
+    let before = artifacts::before(Some(folder), &workplace.place.target)?.manifest;
+    let Some(before) = before else {
+        let what = format!("there is no manifest.json in `{}`", folder.display());
+        return Err(Failure::new(BAD_FLAG, what, "name the folder of an earlier target/ with --state"));
+    };
+    let manifest = workplace.manifest()?;
+    let mut deferred = Map::new();
+    for (id, node) in before.nodes {
+        let refable = matches!(node.resource_type.as_str(), "model" | "seed" | "snapshot");
+        if !refable || node.relation_name.is_none() || ids.contains(&id) || manifest.node(&id).is_none() {
+            continue;
+        }
+        let relation = json!({
+            "database": node.database, "schema": node.schema, "identifier": node.alias,
+            "favored": work.favor_state,
+        });
+        deferred.insert(id, relation);
+    }
+    extra.defer = Some(Value::Object(deferred));
+    open(work, extra, now)
 }
 
 fn variables(work: &Work) -> Outcome<Map<String, Value>> {

@@ -2,8 +2,8 @@
 //!
 //! In: a folder and what to leave out. Out: files by path, digest and size, each copied under its
 //! digest, so that what is signed, described and pushed are the same bytes.
-//! Never: follows a symbolic link, or takes a hidden file or a `profiles.yml`: `.env`, `.git` and
-//! logins stay here.
+//! Never: follows a symbolic link, or takes a hidden file (but `.dbtignore`) or a `profiles.yml`:
+//! `.env`, `.git` and logins stay here.
 //! Fails: with `CD0010`, naming the file and the limit.
 //! Source: `docs/guides/command-line.md`.
 
@@ -30,6 +30,8 @@ pub(crate) const RELEASE_BYTES_MAX: u64 = 1 << 30;
 const DEPTH_MAX: usize = 64;
 /// Where projects in dbt's format say how to log in.
 const LOGINS: &str = "profiles.yml";
+/// The one hidden file that says something about a project.
+const IGNORED: &str = ".dbtignore";
 /// Folders of tools, never part of a project.
 const SKIPPED: [&str; 5] = ["target", "logs", "node_modules", "__pycache__", "venv"];
 
@@ -112,7 +114,8 @@ impl Walk<'_> {
             // Logins stay here, whoever wrote them into the project's folder.
             let is_ours = name == LOGINS || (depth == 0 && name == crate::config::FILE_NAME);
             let mounted = self.mounts.iter().any(|mount| mount.path == path);
-            if name.starts_with('.') || is_ours || mounted || self.is_excluded(&path, &name) {
+            let hidden = name.starts_with('.') && name != IGNORED;
+            if hidden || is_ours || mounted || self.is_excluded(&path, &name) {
                 continue;
             }
             let kind = entry.file_type().map_err(|e| Failure::file("read", &entry.path(), &e))?;
@@ -188,6 +191,7 @@ mod tests {
         let temp = project(&[
             "models/a.sql",
             ".env",
+            ".dbtignore",
             ".git/config",
             "target/x.json",
             "models/target/b.sql",
@@ -198,7 +202,7 @@ mod tests {
         ]);
         assert_eq!(
             paths(&temp, &["big/", "*.md"]).unwrap(),
-            ["dbt_packages/p/m.sql", "models/a.sql", "models/target/b.sql"]
+            [".dbtignore", "dbt_packages/p/m.sql", "models/a.sql", "models/target/b.sql"]
         );
     }
 

@@ -106,6 +106,7 @@ fn read(statement: &str) -> Result<(), Failure> {
             | Statement::Delete(_)
             | Statement::CreateTable(_)
             | Statement::CreateView(_)
+            | Statement::CreateIndex(_)
             | Statement::AlterTable(_)
             | Statement::Drop { .. },
         ] => Ok(()),

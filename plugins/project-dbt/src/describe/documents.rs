@@ -128,6 +128,7 @@ impl Build<'_> {
                 version: one.version.clone(),
                 unique_id: target.id.clone(),
                 relation: (!target.is_ephemeral()).then(|| parts(target)),
+                deferred: self.deferred.get(&target.id).filter(|_| !target.is_ephemeral()).cloned(),
                 ephemeral: target.is_ephemeral(),
                 event_time: target.setting_text("event_time").map(str::to_owned),
             };

@@ -51,7 +51,7 @@ impl Item {
     pub(super) fn is_task(&self) -> bool {
         self.enabled
             && match self.kind {
-                Kind::Exposure => false,
+                Kind::Exposure | Kind::SemanticModel | Kind::Metric | Kind::SavedQuery => false,
                 Kind::Source => self.has_freshness(),
                 _ => true,
             }
@@ -258,18 +258,16 @@ impl Build<'_> {
             .collect();
         let mut found = Vec::new();
         while let Some(circle) = circle(&mut edges) {
-            let path =
-                self.items.iter().find(|item| item.id == circle[0]).map_or("", |item| item.path.as_str());
             let mut names: Vec<&str> = circle.iter().map(|id| id.rsplit('.').next().unwrap_or(id)).collect();
             names.push(names[0]);
-            found.push((
-                path.to_owned(),
-                format!("the models read one another in a circle: {}", names.join(" reads ")),
-            ));
+            if let Some(at) = self.items.iter().position(|item| item.id == circle[0]) {
+                let why = format!("the models read one another in a circle: {}", names.join(" reads "));
+                found.push((self.items[at].path.clone(), self.line_of(at, names[1]), why));
+            }
             edges.retain(|id, _| !circle.contains(&(*id).to_owned()));
         }
-        for (path, why) in found {
-            self.problems.add(&path, 0, why);
+        for (path, line, why) in found {
+            self.problems.add(&path, line, why);
         }
     }
 }

@@ -86,13 +86,6 @@ impl Build<'_> {
     /// Notes the names of one call such as `ref('orders')`.
     pub(super) fn call(&mut self, item: &mut Item, call: &str) {
         let inner = call.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
-        if inner.starts_with("metric(") {
-            self.notes.0.push(format!(
-                "{}:{}: `{inner}` is left out; metrics are not supported",
-                item.path, item.line
-            ));
-            return;
-        }
         let world = Describing::of(&self.around, &item.node);
         let package = self.packages[item.package].name();
         match self.engine.evaluate(package, &item.path, inner, &world) {

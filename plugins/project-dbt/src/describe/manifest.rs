@@ -28,6 +28,7 @@ impl Build<'_> {
         let mut sources = Map::new();
         let mut exposures = Map::new();
         let mut unit_tests = Map::new();
+        let (mut metrics, mut models, mut queries) = (Map::new(), Map::new(), Map::new());
         let mut disabled: BTreeMap<String, Vec<Json>> = BTreeMap::new();
         let mut parents: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut members: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -49,23 +50,19 @@ impl Build<'_> {
                 Kind::Source => &mut sources,
                 Kind::Exposure => &mut exposures,
                 Kind::UnitTest => &mut unit_tests,
+                Kind::Metric => &mut metrics,
+                Kind::SemanticModel => &mut models,
+                Kind::SavedQuery => &mut queries,
                 _ => &mut nodes,
             };
             into.insert(item.id, Json::Object(item.node));
-        }
-        let mut children: BTreeMap<&str, Vec<&str>> =
-            parents.keys().map(|id| (id.as_str(), Vec::new())).collect();
-        for (id, above) in &parents {
-            for parent in above {
-                children.entry(parent).or_default().push(id);
-            }
         }
         for group in self.groups.values() {
             if let Some(name) = group["name"].as_str() {
                 members.entry(name.to_owned()).or_default();
             }
         }
-        let (children, selectors) = (json!(children), self.selectors());
+        let (children, selectors) = (json!(children_of(&parents)), self.selectors());
         let groups = std::mem::take(&mut self.groups);
         // Moved, not copied: a large project's nodes are most of what is in memory here.
         let parts = [
@@ -75,7 +72,7 @@ impl Build<'_> {
             ("macros", Json::Object(macros)),
             ("docs", Json::Object(docs)),
             ("exposures", Json::Object(exposures)),
-            ("metrics", json!({})),
+            ("metrics", Json::Object(metrics)),
             ("groups", Json::Object(groups.into_iter().collect())),
             ("selectors", selectors),
             (
@@ -85,8 +82,8 @@ impl Build<'_> {
             ("parent_map", json!(parents)),
             ("child_map", children),
             ("group_map", json!(members)),
-            ("saved_queries", json!({})),
-            ("semantic_models", json!({})),
+            ("saved_queries", Json::Object(queries)),
+            ("semantic_models", Json::Object(models)),
             ("unit_tests", Json::Object(unit_tests)),
             ("functions", json!({})),
         ];
@@ -124,4 +121,16 @@ impl Build<'_> {
         }
         Json::Object(all)
     }
+}
+
+/// What stands on each node.
+fn children_of(parents: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, Vec<&str>> {
+    let mut children: BTreeMap<&str, Vec<&str>> =
+        parents.keys().map(|id| (id.as_str(), Vec::new())).collect();
+    for (id, above) in parents {
+        for parent in above {
+            children.entry(parent).or_default().push(id);
+        }
+    }
+    children
 }

@@ -23,6 +23,7 @@ mod python_models;
 mod requests;
 mod resolve;
 mod seeds;
+mod semantic;
 mod settings;
 mod snapshots;
 mod sources;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use cofferdam_sdk::{Description, Generated, Level, Problem, ProjectConfig, ProjectContext};
 use serde_json::Value as Json;
 
-use crate::document::{MANIFEST_PATH, NODES_PATH};
+use crate::document::{Deferred, MANIFEST_PATH, NODES_PATH};
 use crate::jinja::{Engine, Library, to_json};
 use crate::problem::Problems;
 use crate::project::Package;
@@ -82,6 +83,8 @@ pub(crate) struct Build<'a> {
     fixtures: BTreeMap<(usize, String), (SourceFile, String)>,
     /// The text of `run-operation`, where the build is made for one.
     operation: Option<String>,
+    /// Where nodes are in an earlier state that the command defers to, by their ids.
+    deferred: BTreeMap<String, Deferred>,
     /// Whether tests keep the rows they find, where they say nothing of it themselves.
     keep_failures: bool,
 }
@@ -100,6 +103,7 @@ pub(crate) fn describe(cx: &ProjectContext<'_>, config: &ProjectConfig) -> Resul
     build.index_names();
     build.add_generic_tests();
     build.add_exposures();
+    build.add_semantics();
     build.add_groups();
     build.add_unit_tests();
     build.add_operation();

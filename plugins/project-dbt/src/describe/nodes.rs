@@ -38,6 +38,8 @@ pub(crate) struct Item {
     pub(crate) sources: Vec<(String, String)>,
     /// The same on top of `sources`.
     pub(crate) more_sources: Vec<(String, String)>,
+    /// Metrics that it names, each with the package it names.
+    pub(crate) metrics: Vec<(Option<String>, String)>,
     /// Whether it is part of the project.
     pub(crate) enabled: bool,
     /// Whether something is wrong with it; the problem is on the list.
@@ -67,6 +69,7 @@ impl Item {
             more_refs: Vec::new(),
             sources: Vec::new(),
             more_sources: Vec::new(),
+            metrics: Vec::new(),
             enabled: true,
             broken: false,
             depends: IndexSet::new(),
@@ -122,6 +125,7 @@ impl Item {
     pub(crate) fn take(&mut self, found: Found) {
         self.refs.extend(found.refs);
         self.sources.extend(found.sources);
+        self.metrics.extend(found.metrics);
         for id in found.macros {
             self.calls(&id);
         }
@@ -359,7 +363,10 @@ impl Build<'_> {
                     let shown: String = statement.chars().take(80).collect();
                     let message =
                         format!("{}: `{}`: the hook `{shown}`: {}", why.code(), item.name(), why.message);
-                    self.problems.add(&item.path, 0, message);
+                    let start = statement.lines().next().unwrap_or_default();
+                    let line = line_with(item.text("raw_code"), start);
+                    let line = if line == 0 { 0 } else { item.line + line - 1 };
+                    self.problems.add(&item.path, line, message);
                     item.broken = true;
                 }
             }

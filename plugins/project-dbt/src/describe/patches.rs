@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Build;
 use super::nodes::{Item, hex};
+use super::semantic::columns::of_column;
 use super::world::Describing;
 use crate::project::config::{Kind, list};
 use crate::project::properties::{Entry, config_of};
@@ -219,7 +220,7 @@ impl Build<'_> {
             "name": name, "description": description, "meta": meta, "data_type": said("data_type"),
             "constraints": constraints, "quote": said("quote"),
             "config": {"meta": meta, "tags": tags}, "tags": tags, "granularity": said("granularity"),
-            "dimension": null, "entity": null, "doc_blocks": blocks,
+            "dimension": of_column(data, "dimension"), "entity": of_column(data, "entity"), "doc_blocks": blocks,
         });
         let known = [
             "name",

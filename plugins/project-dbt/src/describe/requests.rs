@@ -99,6 +99,7 @@ impl Build<'_> {
                 }
             } else {
                 into.insert(dotted(target));
+                into.extend(self.deferred.get(&target.id).map(|to| to.relation.dotted()));
                 // SQLite asks whoever reads a view for the tables behind it as well.
                 if depth < 100 && target.is_view() && self.around.shared.target.kind == "sqlite" {
                     self.read_relations(to, into, depth + 1);

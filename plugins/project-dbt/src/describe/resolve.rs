@@ -52,7 +52,9 @@ impl Build<'_> {
                 self.resolve_item(at);
             }
         }
+        self.link_semantics();
         self.check_groups();
+        self.refuse_lacking();
         self.refuse_circles();
         self.primary_keys();
     }
@@ -101,7 +103,17 @@ impl Build<'_> {
         let sources: Vec<Json> = item.sources.iter().map(|(source, table)| json!([source, table])).collect();
         if item.node.contains_key("refs") {
             item.node.insert("refs".to_owned(), Json::Array(refs));
+        }
+        if item.node.contains_key("sources") {
             item.node.insert("sources".to_owned(), Json::Array(sources));
+        }
+        if item.node.contains_key("metrics") {
+            let named = |(package, name): &(Option<String>, String)| match package {
+                Some(package) => json!([package, name]),
+                None => json!([name]),
+            };
+            let metrics = item.metrics.iter().map(named).collect();
+            item.node.insert("metrics".to_owned(), Json::Array(metrics));
         }
         let all: Vec<&String> = item
             .depends
@@ -245,10 +257,10 @@ impl Build<'_> {
     }
 
     /// The line of an item's file on which a name stands in quotes.
-    fn line_of(&self, at: usize, name: &str) -> u32 {
+    pub(super) fn line_of(&self, at: usize, name: &str) -> u32 {
         let item = &self.items[at];
         let code = item.text("raw_code");
-        if matches!(item.kind, Kind::Exposure | Kind::UnitTest | Kind::Source)
+        if matches!(item.kind, Kind::Exposure | Kind::UnitTest | Kind::Source | Kind::SemanticModel)
             || item.node.contains_key("test_metadata")
         {
             return item.line;
@@ -362,6 +374,7 @@ impl Build<'_> {
                 let hint = did_you_mean(group, known.iter().map(String::as_str));
                 problems.push((
                     item.path.clone(),
+                    config_line(item),
                     format!("`{}` is of the group `{group}`, which is not there{hint}", item.name()),
                 ));
             }
@@ -374,17 +387,46 @@ impl Build<'_> {
                     "`{}` has an enforced contract; a properties file has to name its `columns` with their `data_type`",
                     item.name()
                 );
-                problems.push((item.path.clone(), why));
+                problems.push((item.path.clone(), config_line(item), why));
             }
             if item.is_ephemeral() && item.text("access") == "public" {
                 problems.push((
                     item.path.clone(),
+                    config_line(item),
                     format!("`{}` is public and ephemeral; others have nothing to read", item.name()),
                 ));
             }
         }
-        for (path, why) in problems {
-            self.problems.add(&path, 0, why);
+        for (path, line, why) in problems {
+            self.problems.add(&path, line, why);
+        }
+    }
+
+    /// What the warehouse does not have is refused here, not when it is asked for.
+    fn refuse_lacking(&mut self) {
+        let target = &self.around.shared.target;
+        let mut problems = Vec::new();
+        for item in self.items.iter().filter(|item| item.enabled && item.is_relational()) {
+            let materialized = item.setting_text("materialized").unwrap_or_default();
+            let package = self.packages[item.package].name();
+            let found = self.engine.library().materialization(package, materialized);
+            // A materialization of the project's own does what it likes with its settings.
+            if found.is_some_and(|found| found.package != crate::builtin::PACKAGE) {
+                continue;
+            }
+            let config = item.node.get("config").and_then(Json::as_object).cloned().unwrap_or_default();
+            for (_, what) in crate::warehouses::lacking(target.dialect(), &config) {
+                let why = format!(
+                    "{}: `{}`: {what} is not to be had on {}; leave it out there, for instance by `target.type`",
+                    crate::codes::UNSUPPORTED,
+                    item.name(),
+                    target.kind
+                );
+                problems.push((item.path.clone(), config_line(item), why));
+            }
+        }
+        for (path, line, why) in problems {
+            self.problems.add(&path, line, why);
         }
     }
 
@@ -412,6 +454,14 @@ impl Build<'_> {
             key.dedup();
             item.node.insert("primary_key".to_owned(), json!(key));
         }
+    }
+}
+
+/// The line on which an item's file configures it; 0 where another file does.
+fn config_line(item: &Item) -> u32 {
+    match super::nodes::line_with(item.text("raw_code"), "config(") {
+        0 => 0,
+        line => item.line + line - 1,
     }
 }
 

@@ -13,15 +13,15 @@ use serde_json::{Map, Value as Json};
 use super::naming::Generators;
 use super::world::{Around, Describing};
 use super::{Build, plain_engine};
-use crate::document::{Shared, Target};
+use crate::document::{Deferred, Shared, Target};
 use crate::jinja::to_json;
 use crate::jinja::world::Quoting;
 use crate::problem::Problems;
-use crate::project::Package;
 use crate::project::file::{self, Notes, ProjectFile};
 use crate::project::inventory::inventory;
 use crate::project::packages::Search;
 use crate::project::variables;
+use crate::project::{Package, ignore};
 
 /// How large a file of SQL or YAML may be.
 pub(super) const TEXT_BYTES_MAX: u64 = 1 << 20;
@@ -42,7 +42,7 @@ pub(super) fn begin<'a>(
     };
     let given = given(config, &mut problems);
     let mut around = surroundings(config, &mut problems);
-    let (operation, keep_failures) = told(config, &mut problems);
+    let (operation, keep_failures, deferred) = told(config, &mut problems);
     let files = match cx.files.list("") {
         Ok(files) => files,
         Err(why) => {
@@ -80,16 +80,15 @@ pub(super) fn begin<'a>(
     }
     complete(&mut around, &packages, &given);
     let engine = plain_engine(packages[0].name(), &around.shared.target.kind);
-    let files = inventory(&packages, &files);
     Ok(Build {
         cx,
         gateway: config.gateway.clone(),
         root,
         engine,
         generators: Generators::default(),
+        files: inventory(&packages, &without_ignored(cx, &packages, files)),
         packages,
         around,
-        files,
         problems,
         notes,
         items: Vec::new(),
@@ -102,8 +101,29 @@ pub(super) fn begin<'a>(
         macro_words: HashMap::new(),
         fixtures: BTreeMap::new(),
         operation,
+        deferred,
         keep_failures,
     })
+}
+
+/// The files that no `.dbtignore` of their package leaves out.
+fn without_ignored(cx: &ProjectContext<'_>, packages: &[Package], files: Vec<FileInfo>) -> Vec<FileInfo> {
+    let read = |package: &Package| {
+        let path = format!("{}{}", package.folder, ignore::NAME);
+        let at = files.binary_search_by(|file| file.path.as_str().cmp(&path)).ok()?;
+        let text = cx.files.read_text(&files[at].path).ok()?;
+        Some((package.folder.clone(), ignore::Ignore::read(&text)))
+    };
+    let all: Vec<(String, ignore::Ignore)> = packages.iter().filter_map(read).collect();
+    let stays = |file: &FileInfo| {
+        let inside = |(folder, ignore): &(String, ignore::Ignore)| {
+            file.path.strip_prefix(folder.as_str()).is_some_and(|path| ignore.leaves_out(path))
+        };
+        !all.iter().any(inside)
+    };
+    let mut files = files;
+    files.retain(stays);
+    files
 }
 
 /// What the root project says for all: dispatch, quoting, variables.
@@ -183,11 +203,25 @@ fn surroundings(config: &ProjectConfig, problems: &mut Problems) -> Around {
     Around { shared: Shared { target, env, ..Shared::default() }, quoting, docs: BTreeMap::new() }
 }
 
-/// What a command asks of the build: an operation, and whether tests keep what they find.
-fn told(config: &ProjectConfig, problems: &mut Problems) -> (Option<String>, bool) {
+/// What a command asks of the build: an operation, whether tests keep what they find, and where nodes
+/// are in the state it defers to.
+fn told(
+    config: &ProjectConfig,
+    problems: &mut Problems,
+) -> (Option<String>, bool, BTreeMap<String, Deferred>) {
     let operation = setting(&config.settings, "operation", problems);
     let keeps = setting(&config.settings, "store_failures", problems);
-    (operation.and_then(|text| Some(text.as_str()?.to_owned())), keeps == Some(Json::Bool(true)))
+    let operation = operation.and_then(|text| Some(text.as_str()?.to_owned()));
+    (operation, keeps == Some(Json::Bool(true)), deferred(config, problems))
+}
+
+/// Where nodes are in the state that the command defers to.
+fn deferred(config: &ProjectConfig, problems: &mut Problems) -> BTreeMap<String, Deferred> {
+    let Some(said) = setting(&config.settings, "defer", problems) else { return BTreeMap::new() };
+    serde_json::from_value(said).unwrap_or_else(|why| {
+        problems.add("", 0, format!("the setting `defer` of the build cannot be read: {why}"));
+        BTreeMap::new()
+    })
 }
 
 fn setting(settings: &[Argument], name: &str, problems: &mut Problems) -> Option<Json> {

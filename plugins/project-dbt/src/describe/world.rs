@@ -58,6 +58,8 @@ pub(crate) struct Found {
     pub(crate) refs: Vec<RefAsked>,
     /// Tables of sources, in their order.
     pub(crate) sources: Vec<(String, String)>,
+    /// Metrics, each with the package it was named with.
+    pub(crate) metrics: Vec<(Option<String>, String)>,
     /// Macros called by the text itself.
     pub(crate) macros: IndexSet<String>,
     /// What `config()` said.
@@ -181,6 +183,14 @@ impl World for Describing<'_> {
         })
     }
 
+    fn metric(&self, package: Option<&str>, name: &str) -> Result<String, String> {
+        if !self.gathers {
+            return Err("`metric` has no place in this value".to_owned());
+        }
+        self.found.borrow_mut().metrics.push((package.map(str::to_owned), name.to_owned()));
+        Ok(name.to_owned())
+    }
+
     fn configure(&self, settings: Map<String, Json>) -> Result<(), String> {
         add_call(&mut self.found.borrow_mut().config, &settings)
     }
@@ -239,7 +249,10 @@ impl World for Describing<'_> {
             })),
             "graph" => {
                 self.found.borrow_mut().graph = true;
-                from_json(&json!({"nodes": {}, "sources": {}, "exposures": {}, "metrics": {}, "groups": {}}))
+                from_json(&json!({
+                    "nodes": {}, "sources": {}, "exposures": {}, "metrics": {}, "groups": {},
+                    "semantic_models": {}, "saved_queries": {},
+                }))
             }
             "selected_resources" | "pre_hooks" | "post_hooks" | "schemas" | "database_schemas"
             | "results" => from_json(&json!([])),

@@ -33,6 +33,12 @@ pub(crate) enum Kind {
     Exposure,
     /// A unit test.
     UnitTest,
+    /// A semantic model.
+    SemanticModel,
+    /// A metric.
+    Metric,
+    /// A saved query.
+    SavedQuery,
 }
 
 impl Kind {
@@ -48,6 +54,9 @@ impl Kind {
             Self::Source => "source",
             Self::Exposure => "exposure",
             Self::UnitTest => "unit_test",
+            Self::SemanticModel => "semantic_model",
+            Self::Metric => "metric",
+            Self::SavedQuery => "saved_query",
         }
     }
 
@@ -61,6 +70,9 @@ impl Kind {
             Self::Source => "sources",
             Self::Exposure => "exposures",
             Self::UnitTest => "unit_tests",
+            Self::SemanticModel => "semantic-models",
+            Self::Metric => "metrics",
+            Self::SavedQuery => "saved-queries",
         }
     }
 
@@ -72,6 +84,11 @@ impl Kind {
                 "loaded_at_query": null, "meta": {}, "tags": [], "static_analysis": null,
             }),
             Self::Exposure => json!({"enabled": true, "tags": [], "meta": {}}),
+            Self::SemanticModel | Self::Metric => json!({"enabled": true, "group": null, "meta": {}}),
+            Self::SavedQuery => json!({
+                "enabled": true, "group": null, "meta": {}, "export_as": null, "schema": null,
+                "cache": {"enabled": false},
+            }),
             Self::UnitTest => json!({"tags": [], "meta": {}, "enabled": true, "static_analysis": null}),
             Self::Test => with(
                 common(Json::from("dbt_test__audit")),

@@ -3,6 +3,7 @@
 
 pub(crate) mod config;
 pub(crate) mod file;
+pub(crate) mod ignore;
 pub(crate) mod inventory;
 pub(crate) mod packages;
 pub(crate) mod properties;

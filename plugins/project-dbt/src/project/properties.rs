@@ -14,7 +14,7 @@ use crate::problem::{Problems, did_you_mean};
 use crate::yaml::{self, Kind, Node};
 
 /// Lists a properties file may hold.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 14] = [
     "models",
     "seeds",
     "snapshots",
@@ -23,13 +23,16 @@ const KINDS: [&str; 11] = [
     "analyses",
     "exposures",
     "groups",
+    "semantic_models",
+    "metrics",
+    "saved_queries",
     "unit_tests",
     "data_tests",
     "tests",
 ];
 
 /// Lists that are left out, with a warning.
-const LEFT_OUT: [&str; 5] = ["metrics", "semantic_models", "saved_queries", "functions", "derived_semantics"];
+const LEFT_OUT: [&str; 1] = ["functions"];
 
 /// One entry of one list of a properties file.
 #[derive(Debug)]
@@ -153,7 +156,13 @@ fn entry(
             return None;
         }
     };
-    let mut wanted = is_rendered;
+    // What is asked of metrics is a template for whoever asks it.
+    let filters: &[&str] = match kind {
+        "metrics" | "models" if kind == "metrics" || item.get("metrics").is_some() => &["filter"],
+        "saved_queries" => &["where"],
+        _ => &[],
+    };
+    let mut wanted = |keys: &[&str]| !keys.iter().any(|key| filters.contains(key)) && is_rendered(keys);
     let mut rendering = |text: &str, line: u32| match render(text, line) {
         Ok(value) => value,
         Err(why) => {

@@ -10,6 +10,7 @@
 mod ask;
 mod build;
 mod catalog;
+mod columns;
 mod compile;
 mod database;
 mod fixtures;

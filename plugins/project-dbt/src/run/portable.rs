@@ -12,9 +12,7 @@ use super::Run;
 use super::world::Around;
 use crate::codes;
 use crate::jinja::world::{RelationKind, Response};
-
-/// Settings only PostgreSQL has steps for, with the value that asks for nothing.
-const UNKNOWN: [&str; 4] = ["grants", "indexes", "persist_docs", "incremental_predicates"];
+use crate::warehouses;
 
 impl Run<'_> {
     /// Builds the node by the adapter's steps, its hooks around it.
@@ -24,7 +22,7 @@ impl Run<'_> {
         materialized: &str,
         sql: &str,
     ) -> Result<Response, TaskFailure> {
-        self.known_settings(materialized)?;
+        self.known_settings()?;
         *around.written.borrow_mut() = Some(sql.to_owned());
         self.hooks(around, "pre_hooks", false)?;
         self.hooks(around, "pre_hooks", true)?;
@@ -59,16 +57,23 @@ impl Run<'_> {
                 let (_, kind) = warehouse.look(&parts.schema, &parts.identifier).map_err(failed)?;
                 if kind == Some(RelationKind::Table) && !self.full_refresh() {
                     let strategy = self.strategy()?;
+                    self.adapt_columns(around, &parts, sql)?;
                     ("INSERT", connection.insert(&relation, sql, &strategy).map_err(failed)?)
                 } else {
-                    ("SELECT", connection.create_table_as(&relation, sql).map_err(failed)?)
+                    let rows = connection.create_table_as(&relation, sql).map_err(failed)?;
+                    self.make_indexes(around, &parts)?;
+                    ("SELECT", rows)
                 }
             }
             "snapshot" => {
                 let how = self.history()?;
                 ("INSERT", connection.snapshot(&relation, sql, &how).map_err(failed)?)
             }
-            "table" => ("SELECT", connection.create_table_as(&relation, sql).map_err(failed)?),
+            "table" => {
+                let rows = connection.create_table_as(&relation, sql).map_err(failed)?;
+                self.make_indexes(around, &parts)?;
+                ("SELECT", rows)
+            }
             other => return Err(self.unsupported(&format!("`materialized: {other}`"))),
         };
         warehouse.wire.changes.set(warehouse.wire.changes.get() + 1);
@@ -86,26 +91,12 @@ impl Run<'_> {
         TaskFailure::permanent(codes::UNSUPPORTED, message)
     }
 
-    fn known_settings(&self, materialized: &str) -> Result<(), TaskFailure> {
-        let node = &self.document.node;
-        for key in UNKNOWN {
-            let asks = node.setting(key).is_some_and(|told| match told {
-                Json::Object(map) => map.values().any(|value| *value != Json::Bool(false)),
-                Json::Array(list) => !list.is_empty(),
-                _ => true,
-            });
-            if asks {
-                return Err(self.unsupported(&format!("`{key}`")));
-            }
+    fn known_settings(&self) -> Result<(), TaskFailure> {
+        let lacking = warehouses::lacking(self.document.shared.target.dialect(), self.document.node.config());
+        match lacking.first() {
+            Some((_, what)) => Err(self.unsupported(what)),
+            None => Ok(()),
         }
-        if node.setting("contract").and_then(|contract| contract.get("enforced")) == Some(&Json::Bool(true)) {
-            return Err(self.unsupported("an enforced contract"));
-        }
-        let change = node.setting("on_schema_change").and_then(Json::as_str).unwrap_or("ignore");
-        if materialized == "incremental" && change != "ignore" {
-            return Err(self.unsupported(&format!("`on_schema_change: {change}`")));
-        }
-        Ok(())
     }
 
     /// A setting that is a name or a list of them.

@@ -46,6 +46,8 @@ impl Run<'_> {
         };
         if postgres {
             self.seed_belongings(around, fresh)?;
+        } else {
+            self.make_indexes(around, &self.document.node.relation())?;
         }
         self.hooks(around, "post_hooks", true)?;
         around.scene.warehouse.wire.commit().map_err(|why| self.sql_failure(around, why))?;

@@ -42,8 +42,11 @@ impl Run<'_> {
         let mut expressions = Vec::new();
         for given in node.get("given").and_then(Json::as_array).into_iter().flatten() {
             let told = given.get("input").and_then(Json::as_str).unwrap_or_default();
-            let input = input(tested, told)
+            let mut input = input(tested, told)
                 .ok_or_else(|| self.unusable(&format!("the input `{told}` is nothing its model reads")))?;
+            if let Some(to) = tested.refs.iter().find(|to| to.unique_id == input.unique_id) {
+                input.relation = around.led(to).map_err(|why| self.unusable(&why))?;
+            }
             let sql = self.given(around, &input, given)?;
             expressions.push((input.expression.clone(), sql));
             if input.unique_id == "this" {
@@ -102,7 +105,7 @@ impl Run<'_> {
         fixtures::select(&rows, &columns, &what, dialect).map_err(|why| self.unusable(&why))
     }
 
-    fn quoted(&self, name: &str) -> String {
+    pub(super) fn quoted(&self, name: &str) -> String {
         self.dialect().quoted(name)
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::ask::Ask;
 use super::database::Warehouse;
-use crate::document::{Document, MANIFEST_PATH, RelationParts};
+use crate::document::{Document, MANIFEST_PATH, Reference, RelationParts};
 use crate::jinja::world::{Database, EventWindow, Quoting, RelationKind, RelationName};
 use crate::jinja::{Engine, World, datetime, from_json};
 use crate::project::DBT_VERSION;
@@ -212,6 +212,26 @@ impl<'a> Around<'a> {
         self.graph.get_or_init(read).clone()
     }
 
+    /// Where the rows of a reference are: in the target, or in the state the command defers to.
+    pub(super) fn led(&self, to: &Reference) -> Result<Option<RelationParts>, String> {
+        let (Some(own), Some(deferred)) = (&to.relation, &to.deferred) else {
+            return Ok(to.relation.clone());
+        };
+        let found = match deferred.favored {
+            true => None,
+            false => {
+                self.scene
+                    .warehouse
+                    .look(&own.schema, &own.identifier)
+                    .map_err(|why| {
+                        format!("`{}` cannot be looked for: {}", own.dotted(), why.detail().message)
+                    })?
+                    .1
+            }
+        };
+        Ok(Some(if found.is_some() { own.clone() } else { deferred.relation.clone() }))
+    }
+
     fn target(&self) -> Value {
         let target = &self.document.shared.target;
         let mut all = target.other.clone();
@@ -330,9 +350,9 @@ impl World for Around<'_> {
         if let Some(stub) = self.stubs.and_then(|stubs| stubs.inputs.get(&to.unique_id)) {
             return Ok(self.inside(stub.clone(), &to.unique_id));
         }
-        match &to.relation {
+        match self.led(to)? {
             Some(relation) if !to.ephemeral => {
-                let relation = self.named(relation);
+                let relation = self.named(&relation);
                 Ok(self.bounded(relation, to.event_time.as_deref()))
             }
             _ => {
@@ -353,6 +373,11 @@ impl World for Around<'_> {
         }
         let relation = self.named(&to.relation);
         Ok(self.bounded(relation, to.event_time.as_deref()))
+    }
+
+    fn metric(&self, _package: Option<&str>, name: &str) -> Result<String, String> {
+        // That there is one was seen when the project was read.
+        Ok(name.to_owned())
     }
 
     fn configure(&self, _settings: Map<String, Json>) -> Result<(), String> {

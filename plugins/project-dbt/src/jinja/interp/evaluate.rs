@@ -192,10 +192,13 @@ impl Interp<'_> {
                 (Link::Attr(_) | Link::Item(_) | Link::Slice(_), _) if value.is_undefined() => {
                     self.undefined(frame, base, here, false, None)
                 }
-                (Link::Attr(name), _) => lent(self.attribute(&value, name), &value, name),
+                (Link::Attr(name), _) => lent(self.attribute(&value, name), &value, name)
+                    .and_then(|found| told(found, &value, base, here, name)),
                 (Link::Item(key), _) => {
                     let key = self.evaluate(frame, key)?;
-                    lent(self.item(&value, &key), &value, key.as_str().unwrap_or_default())
+                    let name = key.as_str().unwrap_or_default();
+                    lent(self.item(&value, &key), &value, name)
+                        .and_then(|found| told(found, &value, base, here, name))
                 }
                 (Link::Slice(parts), _) => self.sliced(frame, &value, parts),
                 (Link::Call(arguments), _) => {
@@ -326,6 +329,23 @@ impl Interp<'_> {
             None => Value::UNDEFINED,
         }
     }
+}
+
+/// What `target` has by a name; whom a session is opened as and where is the gateway's to know.
+fn told(found: Value, of: &Value, base: &Node, before: &[(u32, Link)], name: &str) -> Outcome<Value> {
+    let of_target = matches!(&base.kind, Expr::Var(base) if &**base == "target") && before.is_empty();
+    if of_target && found.is_undefined() && matches!(name, "user" | "host" | "port") {
+        let kind = value::item(of, &Value::from("type"));
+        if kind.as_ref().and_then(Value::as_str) == Some("sqlite") {
+            // A file has none of them.
+            return Ok(found);
+        }
+        return fail(format!(
+            "`target.{name}` is not told to a project: the gateway knows it; add `{name}` to `target` of the loader's \
+             settings if a project may know it (`user` is told where profiles.yml has it in plain text)"
+        ));
+    }
+    Ok(found)
 }
 
 /// What a value has by a name; of Python's modules only those are there that dbt lends, and any other
