@@ -142,6 +142,8 @@ pub(super) fn moment(at: SystemTime) -> String {
 mod tests {
     use std::time::Duration;
 
+    use cofferdam_sdk::testing::MemoryHost;
+
     use super::*;
 
     #[test]
