@@ -255,6 +255,15 @@ fn chores(profile: &str) {
         &["added has 3"],
     );
 
+    // From now on a model has a column more.
+    let kept = CHORES.iter().find(|(path, _)| *path == "models/kept.sql").unwrap().1;
+    let wider = kept
+        .replace("='id')", "='id', on_schema_change='append_new_columns')")
+        .replace("name from", "name, id * 2 as twice from");
+    house.write("models/kept.sql", &wider);
+    run(&["run", "-s", "kept"]).success();
+    assert_eq!(told(&house, "select sum(twice) as twice from SCHEMA.kept"), "12");
+
     for (table, days) in [("fresh", "0"), ("stale", "3"), ("old", "30")] {
         let told = format!("{{table: {table}, days: {days}}}");
         let stocked = run(&["run-operation", "stock", "--args", &told]).success();
@@ -296,6 +305,27 @@ fn hooks_history_freshness_and_what_failed_work_on_mariadb() {
         "shop:\n  target: dev\n  outputs:\n    dev: {{type: mariadb, server: 127.0.0.1, port: {port}, user: chores, \
          password: chores, schema: dev, threads: 2}}\n"
     ));
+}
+
+#[test]
+fn the_first_failure_ends_a_run_that_asks_for_it_and_no_other() {
+    let house = sqlite();
+    house.write("models/a_broken.sql", "select nothing from {{ ref('items') }}\n");
+    for n in 10..40 {
+        house.write(&format!("models/m{n}.sql"), "select 1 as id\n");
+    }
+    house.cofferdam(&["dbt", "seed"]).success();
+    let run = |more: &[&str]| {
+        let models = ["dbt", "run", "--threads", "1", "--select", "a_broken", "m*"];
+        let answer = house.cofferdam(&[&models, more].concat());
+        assert!(!answer.ok, "{}", answer.text());
+        let count = |status: &str| statuses(&house).iter().filter(|(_, found)| found == status).count();
+        (count("error"), count("success"), count("skipped"))
+    };
+    assert_eq!(run(&[]), (1, 30, 0), "what does not need it goes on");
+    let (failed, done, skipped) = run(&["--fail-fast"]);
+    assert_eq!((failed, done + skipped), (1, 30));
+    assert!(skipped > 0, "{done} models ran on");
 }
 
 #[test]
