@@ -33,11 +33,12 @@ pub(crate) fn recording(call: &Call, weighed: &Weighed) -> Recording {
             let (Some(session), Some(statement)) = (&weighed.session, &weighed.statement) else {
                 return Recording::Effect;
             };
-            let is_read = session.access == Access::Read || reads_only(statement);
-            match matches!(call, Call::SqlQuery { .. }) && is_read {
-                true => Recording::Quiet,
-                false if ends_with_its_transaction(session, statement) => Recording::Quiet,
-                false => Recording::Effect,
+            let is_read = matches!(call, Call::SqlQuery { .. })
+                && (session.access == Access::Read || reads_only(statement));
+            if is_read || ends_with_its_transaction(session, statement) {
+                Recording::Quiet
+            } else {
+                Recording::Effect
             }
         }
         Call::SqlCommit { .. } | Call::SqlLoadFinish { .. } => Recording::Effect,

@@ -8,7 +8,7 @@ use std::{
 
 use cofferdam_call::{
     AttemptEnd, AttemptPlan, DESCRIPTION_BYTES_MAX, Description, EndState, FailureKind, Frame, FrameError,
-    FromRunner, GuestKind, Refusal, ToRunner, Usage, read_frame, shorten, write_frame,
+    FromRunner, GuestKind, LANE_READ_BYTES, Refusal, ToRunner, Usage, read_frame, shorten, write_frame,
 };
 use cofferdam_ids::Code;
 
@@ -16,9 +16,6 @@ use crate::{door::Door, log::clean};
 
 /// How long after its wall clock has run out a runner may take to say that the attempt is over.
 pub const LANE_GRACE: Duration = Duration::from_secs(10);
-
-/// Bytes taken from a lane with one system call: most calls are shorter.
-const READ_AT_ONCE: usize = 8 << 10;
 
 /// How an attempt on a lane ended.
 #[derive(Debug)]
@@ -48,7 +45,7 @@ pub fn serve_lane_within(
     let wall = Duration::from_millis(plan.limits.wall_ms);
     let begun = Instant::now();
     let lane = Lane { stream, deadline: begun.checked_add(wall.saturating_add(grace)) };
-    let served = serve(&mut BufReader::with_capacity(READ_AT_ONCE, lane), plan, door);
+    let served = serve(&mut BufReader::with_capacity(LANE_READ_BYTES, lane), plan, door);
     let usage = Usage {
         wall_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         calls: door.counts().calls,

@@ -136,7 +136,7 @@ impl Door {
         self.handles.check_room()?;
         let (rows, columns) = self.handles.session(session)?.sql.query(statement, values)?;
         let handle = self.handles.add(Held::Rows { session, rows })?;
-        let room = AHEAD_BYTES_MAX.min(ahead as usize);
+        let room = AHEAD_BYTES_MAX.min(ahead) as usize;
         let (mut payload, mut frames) = (Vec::new(), Vec::new());
         let (mut count, mut more) = (None, true);
         while more && payload.len() < room {

@@ -4,10 +4,12 @@
 pub const HEADER_BYTES_MAX: usize = 2 << 20;
 /// Bytes of a frame's payload: one Arrow IPC frame, one piece of a file or component.
 pub const PAYLOAD_BYTES_MAX: usize = (1 << 20) + (64 << 10);
+/// Bytes taken from a lane with one system call: most messages are shorter.
+pub const LANE_READ_BYTES: usize = 8 << 10;
 /// Bytes of an Arrow IPC frame a guest may send or receive.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// Bytes of frames that come with the answer to a query, beside the one that reaches over them.
-pub const AHEAD_BYTES_MAX: usize = 64 << 10;
+pub const AHEAD_BYTES_MAX: u32 = 64 << 10;
 /// Bytes of one statement.
 pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one bound text or bytes value.

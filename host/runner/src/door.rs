@@ -8,7 +8,8 @@
 use std::{io::BufReader, os::unix::net::UnixStream};
 
 use cofferdam_call::{
-    Call, FailureKind, Frame, FrameError, FromRunner, Refusal, Reply, ToRunner, read_frame, write_frame,
+    Call, FailureKind, Frame, FrameError, FromRunner, LANE_READ_BYTES, Refusal, Reply, ToRunner, read_frame,
+    write_frame,
 };
 
 use crate::stopped::VALUE_TOO_LARGE;
@@ -28,9 +29,6 @@ pub trait Door {
     fn call(&mut self, call: Call, payload: &[u8]) -> Result<Answer, FrameError>;
 }
 
-/// Bytes taken from the lane with one system call: most answers are shorter.
-const READ_AT_ONCE: usize = 8 << 10;
-
 /// A door that is a lane to the broker.
 #[derive(Debug)]
 pub struct Lane(BufReader<UnixStream>);
@@ -38,7 +36,7 @@ pub struct Lane(BufReader<UnixStream>);
 impl Lane {
     /// Takes the runner's end of a lane.
     pub fn new(socket: UnixStream) -> Self {
-        Self(BufReader::with_capacity(READ_AT_ONCE, socket))
+        Self(BufReader::with_capacity(LANE_READ_BYTES, socket))
     }
 
     /// The next message of the broker.

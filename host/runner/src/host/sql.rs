@@ -18,10 +18,6 @@ use crate::{
     room::Room,
 };
 
-/// Bytes of frames taken with the answer to a query.
-#[allow(clippy::cast_possible_truncation, reason = "64 KiB")]
-const AHEAD_BYTES: u32 = AHEAD_BYTES_MAX as u32;
-
 /// A session the broker holds open.
 #[derive(Debug)]
 pub struct Session(Handle);
@@ -136,7 +132,7 @@ impl HostSession for Room {
         check!(convert::statement(&statement));
         let values = check!(convert::values(values));
         // While a guest leaves frames lying, nothing more is fetched for it unasked.
-        let ahead = if self.bytes_ahead == 0 { AHEAD_BYTES } else { 0 };
+        let ahead = if self.bytes_ahead == 0 { AHEAD_BYTES_MAX } else { 0 };
         let call = Call::SqlQuery { session, statement, values, ahead };
         let rows = check!(self.ask(call, &[], |reply, payload| Rows::new(reply, &payload))?);
         self.bytes_ahead += rows.bytes_ahead();

@@ -35,8 +35,8 @@ mod apply;
 
 /// Rings when those who wait may find something new.
 pub(crate) struct Signals {
-    work: watch::Sender<u64>,
-    changes: watch::Sender<u64>,
+    run: watch::Sender<u64>,
+    apply: watch::Sender<u64>,
     /// A run changed.
     pub(crate) runs: watch::Sender<u64>,
 }
@@ -45,8 +45,8 @@ impl Signals {
     /// Work may have become ready for executors of a role.
     pub(crate) fn work(&self, role: Role) -> &watch::Sender<u64> {
         match role {
-            Role::Run => &self.work,
-            Role::Apply => &self.changes,
+            Role::Run => &self.run,
+            Role::Apply => &self.apply,
         }
     }
 }
@@ -54,7 +54,7 @@ impl Signals {
 impl Default for Signals {
     fn default() -> Self {
         let bell = || watch::Sender::new(0);
-        Self { work: bell(), changes: bell(), runs: bell() }
+        Self { run: bell(), apply: bell(), runs: bell() }
     }
 }
 
