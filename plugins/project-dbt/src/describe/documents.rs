@@ -140,13 +140,7 @@ impl Build<'_> {
         for (source, name) in item.sources.iter().chain(&item.more_sources) {
             let Some(to) = self.led_source(at, source, name) else { continue };
             let target = &self.items[to];
-            let reference = SourceReference {
-                source: source.clone(),
-                name: name.clone(),
-                unique_id: target.id.clone(),
-                relation: parts(target),
-                event_time: target.setting_text("event_time").map(str::to_owned),
-            };
+            let reference = source_reference(source, name, target);
             if !sources.contains(&reference) {
                 sources.push(reference);
             }
@@ -154,13 +148,7 @@ impl Build<'_> {
         for target in self.looked_for(item) {
             let (source, name) = (target.text("source_name"), target.text("name"));
             if !sources.iter().any(|one| one.source == source && one.name == name) {
-                sources.push(SourceReference {
-                    source: source.to_owned(),
-                    name: name.to_owned(),
-                    unique_id: target.id.clone(),
-                    relation: parts(target),
-                    event_time: target.setting_text("event_time").map(str::to_owned),
-                });
+                sources.push(source_reference(source, name, target));
             }
         }
         (refs, sources)
@@ -309,6 +297,17 @@ pub(super) struct MacroWords {
     asks: bool,
     /// Sources that are named only when it runs.
     looks: bool,
+}
+
+/// What `source(source, name)` leads to.
+fn source_reference(source: &str, name: &str, target: &Item) -> SourceReference {
+    SourceReference {
+        source: source.to_owned(),
+        name: name.to_owned(),
+        unique_id: target.id.clone(),
+        relation: parts(target),
+        event_time: target.setting_text("event_time").map(str::to_owned),
+    }
 }
 
 /// Whether a text looks whether a relation is there, or names a source only when it runs.

@@ -44,14 +44,7 @@ impl Build<'_> {
             crate::project::config::Resolved::default()
         });
         let mut config = resolved.config;
-        let mut tags: Vec<String> = [entry.data.get("tags"), config.get("tags")]
-            .into_iter()
-            .flatten()
-            .flat_map(list)
-            .map(|tag| python::text(&tag))
-            .collect();
-        tags.sort();
-        tags.dedup();
+        let tags = entry.tags(&config);
         let mut meta = entry.data.get("meta").and_then(Json::as_object).cloned().unwrap_or_default();
         meta.extend(config.get("meta").and_then(Json::as_object).cloned().unwrap_or_default());
         config.insert("tags".to_owned(), json!(tags));

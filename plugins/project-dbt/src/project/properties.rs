@@ -6,11 +6,15 @@
 //! Fails: by adding to [`Problems`], each with its line; the rest of the file is still read.
 //! Source: <https://docs.getdbt.com/reference/configs-and-properties>.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json};
 
+use super::config::list;
 use super::file::{Notes, Render};
 use super::inventory::SourceFile;
 use crate::problem::{Problems, did_you_mean};
+use crate::python;
 use crate::yaml::{self, Kind, Node};
 
 /// Lists a properties file may hold.
@@ -55,6 +59,12 @@ impl Entry {
     /// A text of the entry, empty where it has none.
     pub(crate) fn text(&self, key: &str) -> &str {
         self.data.get(key).and_then(Json::as_str).unwrap_or_default()
+    }
+
+    /// Its tags and those of its resolved configuration, each once, in their order.
+    pub(crate) fn tags(&self, config: &Map<String, Json>) -> Vec<String> {
+        let all = [self.data.get("tags"), config.get("tags")].into_iter().flatten().flat_map(list);
+        all.map(|tag| python::text(&tag)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The `config`, with settings that may stand beside it.

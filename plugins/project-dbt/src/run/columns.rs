@@ -13,7 +13,7 @@ use super::Run;
 use super::world::Around;
 use crate::codes;
 use crate::document::RelationParts;
-use crate::jinja::world::{ColumnInfo, Database as _, RelationName};
+use crate::jinja::world::{ColumnInfo, Database as _};
 
 impl Run<'_> {
     /// Brings the table's columns to what the setting says.
@@ -29,15 +29,8 @@ impl Run<'_> {
             return Ok(());
         }
         let warehouse = around.scene.warehouse;
-        let relation = RelationName {
-            database: parts.database.clone(),
-            schema: Some(parts.schema.clone()),
-            identifier: Some(parts.identifier.clone()),
-            quoting: warehouse.quoting,
-            ..RelationName::default()
-        };
         let failed = |_| self.last_failure(around);
-        let there = warehouse.columns(&relation).map_err(failed)?;
+        let there = warehouse.columns(&around.named(parts)).map_err(failed)?;
         let wanted = warehouse.columns_of_query(sql).map_err(failed)?;
         let lacks = |all: &[ColumnInfo], one: &ColumnInfo| {
             !all.iter().any(|other| other.name.eq_ignore_ascii_case(&one.name))
@@ -51,11 +44,7 @@ impl Run<'_> {
             let names: Vec<String> = all.iter().map(|one| format!("`{}`", one.name)).collect();
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         };
-        let table = warehouse
-            .wire
-            .connection()
-            .map(|connection| connection.render(&parts.relation()))
-            .map_err(|why| self.sql_failure(around, why))?;
+        let table = self.rendered(around, parts)?;
         let quoted = |one: &ColumnInfo| self.quoted(&one.name);
         let add = |one: &&ColumnInfo| format!("alter table {table} add column {} {}", quoted(one), one.dtype);
         let drop = |one: &&ColumnInfo| format!("alter table {table} drop column {}", quoted(one));
@@ -80,7 +69,6 @@ impl Run<'_> {
     pub(super) fn make_indexes(&self, around: &Around<'_>, parts: &RelationParts) -> Result<(), TaskFailure> {
         let asked = self.document.node.setting("indexes").and_then(Json::as_array);
         let sqlite = self.document.shared.target.kind == "sqlite";
-        let warehouse = around.scene.warehouse;
         let mut statements = Vec::new();
         for index in asked.into_iter().flatten() {
             let columns: Vec<&str> =
@@ -94,10 +82,7 @@ impl Run<'_> {
             let of = if sqlite { format!("{}.", self.quoted(&parts.schema)) } else { String::new() };
             let table = match sqlite {
                 true => self.quoted(&parts.identifier),
-                false => {
-                    let connection = warehouse.wire.connection();
-                    connection.map_err(|why| self.sql_failure(around, why))?.render(&parts.relation())
-                }
+                false => self.rendered(around, parts)?,
             };
             statements.push(format!(
                 "create {}index {of}{} on {table} ({})",
@@ -107,6 +92,12 @@ impl Run<'_> {
             ));
         }
         self.run_all(around, &statements)
+    }
+
+    /// The table as the warehouse writes it.
+    fn rendered(&self, around: &Around<'_>, parts: &RelationParts) -> Result<String, TaskFailure> {
+        let connection = around.scene.warehouse.wire.connection();
+        Ok(connection.map_err(|why| self.sql_failure(around, why))?.render(&parts.relation()))
     }
 
     fn run_all(&self, around: &Around<'_>, statements: &[String]) -> Result<(), TaskFailure> {

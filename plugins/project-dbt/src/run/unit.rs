@@ -15,7 +15,7 @@ use super::result::Report;
 use super::world::{Around, EPHEMERAL, Stubs};
 use crate::codes;
 use crate::document::{Document, RelationParts};
-use crate::jinja::world::{ColumnInfo, Database as _, RelationName};
+use crate::jinja::world::{ColumnInfo, Database as _};
 
 /// An input of the test: what it stands for.
 struct Input {
@@ -80,16 +80,7 @@ impl Run<'_> {
         let warehouse = around.scene.warehouse;
         let columns = match &input.relation {
             None => Vec::new(),
-            Some(parts) => {
-                let relation = RelationName {
-                    database: parts.database.clone(),
-                    schema: Some(parts.schema.clone()),
-                    identifier: Some(parts.identifier.clone()),
-                    quoting: warehouse.quoting,
-                    ..RelationName::default()
-                };
-                warehouse.columns(&relation).map_err(|_| self.last_failure(around))?
-            }
+            Some(parts) => warehouse.columns(&around.named(parts)).map_err(|_| self.last_failure(around))?,
         };
         if columns.is_empty() {
             let what =

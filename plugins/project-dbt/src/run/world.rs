@@ -101,7 +101,8 @@ impl<'a> Around<'a> {
         self.names.borrow_mut().insert(name, value);
     }
 
-    fn named(&self, parts: &RelationParts) -> RelationName {
+    /// A relation as templates name it.
+    pub(super) fn named(&self, parts: &RelationParts) -> RelationName {
         RelationName {
             database: parts.database.clone(),
             schema: Some(parts.schema.clone()),

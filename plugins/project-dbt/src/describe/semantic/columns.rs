@@ -10,9 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::Build;
 use super::metrics::Under;
-use super::shapes::{
-    DIMENSIONS, ENTITIES, GRAINS, Shaped, name_of, part_config, said, said_or, text_or_null, validity, word,
-};
+use super::shapes::{self, DIMENSIONS, ENTITIES, Shaped, name_of, part_config, said, said_or, time, word};
 use crate::project::config::Kind;
 use crate::project::properties::{Entry, config_of};
 
@@ -152,10 +150,7 @@ fn column_dimension(data: &Map<String, Json>, meta: &Json, description: Json) ->
         return Err("a column that is a dimension of time has a `granularity`".to_owned());
     }
     let parameters = if grained && data.get("dimension").is_some_and(Json::is_object) {
-        json!({
-            "time_granularity": word(data, "granularity", &GRAINS)?,
-            "validity_params": validity(own.get("validity_params")),
-        })
+        time(data, "granularity", own.get("validity_params"))?
     } else {
         Json::Null
     };
@@ -169,26 +164,14 @@ fn column_dimension(data: &Map<String, Json>, meta: &Json, description: Json) ->
 }
 
 fn derived_entity(data: &Map<String, Json>, meta: &Json, description: Json) -> Shaped {
-    Ok(json!({
-        "name": name_of(data)?, "type": word(data, "type", &ENTITIES)?, "description": description,
-        "label": said(data, "label"), "role": null, "expr": text_or_null(data.get("expr")),
-        "config": part_config(Some(meta), data.get("config")),
-    }))
+    shapes::entity(data, meta, description, Json::Null)
 }
 
 fn derived_dimension(data: &Map<String, Json>, meta: &Json, description: Json) -> Shaped {
     let parameters = if data.get("granularity").is_some_and(|grain| !grain.is_null()) {
-        json!({
-            "time_granularity": word(data, "granularity", &GRAINS)?,
-            "validity_params": validity(data.get("validity_params")),
-        })
+        time(data, "granularity", data.get("validity_params"))?
     } else {
         Json::Null
     };
-    Ok(json!({
-        "name": name_of(data)?, "type": word(data, "type", &DIMENSIONS)?, "description": description,
-        "label": said(data, "label"), "is_partition": said_or(data, "is_partition", false.into()),
-        "type_params": parameters, "expr": text_or_null(data.get("expr")), "metadata": null,
-        "config": part_config(Some(meta), data.get("config")), "datatype": null,
-    }))
+    shapes::dimension(data, meta, description, parameters)
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::Build;
 use super::shapes::{
-    AGGREGATIONS, GRAINS, METRICS, Shaped, filter, input, inputs, measure, name_of, said, said_or,
+    AGGREGATIONS, GRAINS, METRICS, Shaped, filter, input, inputs, measure, non_additive, said, said_or,
     text_or_null, window, word, word_or,
 };
 use crate::project::config::{Kind, list};
@@ -189,13 +189,7 @@ fn aggregation(data: &Map<String, Json>, under: Option<&Under>) -> Shaped {
         return Err("a simple metric with an `agg` stands under its model".to_owned());
     };
     let percentile = data.get("percentile_type").and_then(Json::as_str).unwrap_or_default();
-    let fixed = match data.get("non_additive_dimension").and_then(Json::as_object) {
-        Some(data) => json!({
-            "name": name_of(data)?, "window_choice": word(data, "window_agg", &AGGREGATIONS)?,
-            "window_groupings": said_or(data, "group_by", json!([])),
-        }),
-        None => Json::Null,
-    };
+    let fixed = non_additive(data.get("non_additive_dimension"), "window_agg", "group_by")?;
     Ok(json!({
         "semantic_model": under.semantic_model, "agg": word(data, "agg", &AGGREGATIONS)?,
         "agg_params": {

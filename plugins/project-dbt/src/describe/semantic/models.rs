@@ -9,8 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::Build;
 use super::shapes::{
-    AGGREGATIONS, DIMENSIONS, ENTITIES, GRAINS, Shaped, name_of, part_config, said, said_or, text_or_null,
-    validity, word,
+    self, AGGREGATIONS, Shaped, name_of, non_additive, part_config, said, said_or, text_or_null, time, word,
 };
 use crate::project::config::Kind;
 use crate::project::properties::Entry;
@@ -125,11 +124,7 @@ impl Build<'_> {
 }
 
 fn entity(data: &Map<String, Json>, meta: &Json, description: Json) -> Shaped {
-    Ok(json!({
-        "name": name_of(data)?, "type": word(data, "type", &ENTITIES)?, "description": description,
-        "label": said(data, "label"), "role": said(data, "role"), "expr": text_or_null(data.get("expr")),
-        "config": part_config(Some(meta), data.get("config")),
-    }))
+    shapes::entity(data, meta, description, said(data, "role"))
 }
 
 fn measure(data: &Map<String, Json>, meta: &Json, description: Json) -> Shaped {
@@ -141,13 +136,7 @@ fn measure(data: &Map<String, Json>, meta: &Json, description: Json) -> Shaped {
         }),
         None => Json::Null,
     };
-    let fixed = match data.get("non_additive_dimension").and_then(Json::as_object) {
-        Some(data) => json!({
-            "name": name_of(data)?, "window_choice": word(data, "window_choice", &AGGREGATIONS)?,
-            "window_groupings": said_or(data, "window_groupings", json!([])),
-        }),
-        None => Json::Null,
-    };
+    let fixed = non_additive(data.get("non_additive_dimension"), "window_choice", "window_groupings")?;
     Ok(json!({
         "name": name_of(data)?, "agg": word(data, "agg", &AGGREGATIONS)?, "description": description,
         "label": said(data, "label"), "create_metric": false, "expr": text_or_null(data.get("expr")),
@@ -159,16 +148,8 @@ fn measure(data: &Map<String, Json>, meta: &Json, description: Json) -> Shaped {
 
 fn dimension(data: &Map<String, Json>, meta: &Json, description: Json) -> Shaped {
     let parameters = match data.get("type_params").and_then(Json::as_object) {
-        Some(data) => json!({
-            "time_granularity": word(data, "time_granularity", &GRAINS)?,
-            "validity_params": validity(data.get("validity_params")),
-        }),
+        Some(data) => time(data, "time_granularity", data.get("validity_params"))?,
         None => Json::Null,
     };
-    Ok(json!({
-        "name": name_of(data)?, "type": word(data, "type", &DIMENSIONS)?, "description": description,
-        "label": said(data, "label"), "is_partition": said_or(data, "is_partition", false.into()),
-        "type_params": parameters, "expr": text_or_null(data.get("expr")), "metadata": null,
-        "config": part_config(Some(meta), data.get("config")), "datatype": null,
-    }))
+    shapes::dimension(data, meta, description, parameters)
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::super::Build;
 use super::super::nodes::Item;
 use super::shapes::{filter, name_of, said, said_or, word};
-use crate::project::config::{Kind, list};
+use crate::project::config::Kind;
 use crate::project::properties::Entry;
 use crate::python;
 
@@ -18,14 +18,7 @@ impl Build<'_> {
     /// Adds the saved query of an entry.
     pub(super) fn add_saved_query(&mut self, entry: &Entry) {
         let mut draft = self.semantic_draft(entry, Kind::SavedQuery, &entry.name, &entry.config(&[]));
-        let mut tags: Vec<String> = [entry.data.get("tags"), draft.config.get("tags")]
-            .into_iter()
-            .flatten()
-            .flat_map(list)
-            .map(|tag| python::text(&tag))
-            .collect();
-        tags.sort();
-        tags.dedup();
+        let tags = entry.tags(&draft.config);
         draft.node.insert("unrendered_config".to_owned(), Json::Object(entry.config(&[])));
         let Some(asked) = entry.data.get("query_params").and_then(Json::as_object) else {
             let why = "it needs `query_params` with its `metrics`";

@@ -106,33 +106,33 @@ pub(super) fn window(value: Option<&Json>) -> Shaped {
     Ok(json!({"count": count, "granularity": single.unwrap_or(grain)}))
 }
 
+/// What is given as a name, or as a map with a name.
+fn named(value: &Json) -> Result<(String, Map<String, Json>), String> {
+    match value {
+        Json::Object(data) => Ok((name_of(data)?, data.clone())),
+        other => Ok((python::text(other), Map::new())),
+    }
+}
+
 /// A measure that a metric is made of: its name, or a map.
 pub(super) fn measure(value: Option<&Json>) -> Shaped {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Json::Null) };
-    let none = Map::new();
-    let (name, data) = match value {
-        Json::Object(data) => (name_of(data)?, data),
-        other => (python::text(other), &none),
-    };
+    let (name, data) = named(value)?;
     Ok(json!({
-        "name": name, "filter": filter(data.get("filter")), "alias": said(data, "alias"),
-        "join_to_timespine": said_or(data, "join_to_timespine", false.into()),
-        "fill_nulls_with": said(data, "fill_nulls_with"),
+        "name": name, "filter": filter(data.get("filter")), "alias": said(&data, "alias"),
+        "join_to_timespine": said_or(&data, "join_to_timespine", false.into()),
+        "fill_nulls_with": said(&data, "fill_nulls_with"),
     }))
 }
 
 /// A metric that another one is made of: its name, or a map.
 pub(super) fn input(value: Option<&Json>) -> Shaped {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Json::Null) };
-    let none = Map::new();
-    let (name, data) = match value {
-        Json::Object(data) => (name_of(data)?, data),
-        other => (python::text(other), &none),
-    };
+    let (name, data) = named(value)?;
     Ok(json!({
-        "name": name, "filter": filter(data.get("filter")), "alias": said(data, "alias"),
+        "name": name, "filter": filter(data.get("filter")), "alias": said(&data, "alias"),
         "offset_window": window(data.get("offset_window"))?,
-        "offset_to_grain": said(data, "offset_to_grain"),
+        "offset_to_grain": said(&data, "offset_to_grain"),
     }))
 }
 
@@ -150,8 +150,48 @@ pub(super) fn part_config(around: Option<&Json>, own: Option<&Json>) -> Json {
     json!({"meta": meta})
 }
 
+/// The dimension that something does not add up along; which keys say how is the form's.
+pub(super) fn non_additive(value: Option<&Json>, choice: &str, groups: &str) -> Shaped {
+    let Some(data) = value.and_then(Json::as_object) else { return Ok(Json::Null) };
+    Ok(json!({
+        "name": name_of(data)?, "window_choice": word(data, choice, &AGGREGATIONS)?,
+        "window_groupings": said_or(data, groups, json!([])),
+    }))
+}
+
+/// An entity; its description and role are given.
+pub(super) fn entity(data: &Map<String, Json>, meta: &Json, description: Json, role: Json) -> Shaped {
+    Ok(json!({
+        "name": name_of(data)?, "type": word(data, "type", &ENTITIES)?, "description": description,
+        "label": said(data, "label"), "role": role, "expr": text_or_null(data.get("expr")),
+        "config": part_config(Some(meta), data.get("config")),
+    }))
+}
+
+/// A dimension with the parameters of its time, where it has any.
+pub(super) fn dimension(
+    data: &Map<String, Json>,
+    meta: &Json,
+    description: Json,
+    parameters: Json,
+) -> Shaped {
+    Ok(json!({
+        "name": name_of(data)?, "type": word(data, "type", &DIMENSIONS)?, "description": description,
+        "label": said(data, "label"), "is_partition": said_or(data, "is_partition", false.into()),
+        "type_params": parameters, "expr": text_or_null(data.get("expr")), "metadata": null,
+        "config": part_config(Some(meta), data.get("config")), "datatype": null,
+    }))
+}
+
+/// The parameters of a dimension of time: its grain under a key of a map, how long a value holds.
+pub(super) fn time(data: &Map<String, Json>, key: &str, holds: Option<&Json>) -> Shaped {
+    Ok(json!({
+        "time_granularity": word(data, key, &GRAINS)?, "validity_params": validity(holds),
+    }))
+}
+
 /// How long a dimension's value holds.
-pub(super) fn validity(value: Option<&Json>) -> Json {
+fn validity(value: Option<&Json>) -> Json {
     let Some(data) = value.and_then(Json::as_object) else { return Json::Null };
     let truth = |key: &str| said_or(data, key, false.into());
     json!({"is_start": truth("is_start"), "is_end": truth("is_end")})

@@ -68,13 +68,7 @@ impl Interp<'_> {
             match statement {
                 Stmt::Emit(node) => parts.push(self.evaluate(frame, node)?),
                 Stmt::If(branches, otherwise) => {
-                    let mut taken = otherwise;
-                    for (condition, body) in branches {
-                        if value::truthy(&self.evaluate(frame, condition)?) {
-                            taken = body;
-                            break;
-                        }
-                    }
+                    let taken = self.branch(frame, branches, otherwise)?;
                     self.deeper(|| self.parts(frame, taken, parts))?;
                 }
                 other => {
@@ -86,6 +80,21 @@ impl Interp<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The statements of the first branch whose condition holds.
+    fn branch<'s>(
+        &self,
+        frame: &Frame,
+        branches: &'s [(Node, Vec<Stmt>)],
+        otherwise: &'s [Stmt],
+    ) -> Outcome<&'s [Stmt]> {
+        for (condition, body) in branches {
+            if value::truthy(&self.evaluate(frame, condition)?) {
+                return Ok(body);
+            }
+        }
+        Ok(otherwise)
     }
 
     /// Adds a value's text.
@@ -105,12 +114,7 @@ impl Interp<'_> {
     fn statement(&self, frame: &Frame, statement: &Stmt, out: &mut String) -> Outcome<Flow> {
         match statement {
             Stmt::If(branches, otherwise) => {
-                for (condition, body) in branches {
-                    if value::truthy(&self.evaluate(frame, condition)?) {
-                        return self.execute(frame, body, out);
-                    }
-                }
-                return self.execute(frame, otherwise, out);
+                return self.execute(frame, self.branch(frame, branches, otherwise)?, out);
             }
             Stmt::For(def) => {
                 let over = self.evaluate(frame, &def.over)?;
