@@ -36,9 +36,33 @@ select * from shop.pg_catalog.pg_authid
 delete from shop.cofferdam.fence
 => refused CD0233
 
-# a name longer than the server keeps is refused
-select * from raw.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+# a name longer than the server keeps is the table the server takes it for
+select * from raw.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaAAA_and_more
+=> select reads raw.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+
+# nor do quotes hide what it is cut to
+drop table raw."aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_and_more", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbc".orders
+=> drop reads writes bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.orders, raw.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+
+# a name of WITH is cut as well, and hides what is cut to the same
+with aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab as (select 1) select * from aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac
+=> select reads
+
+# a name that differs where the server looks is none of WITH
+with aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab as (select 1) select * from aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabc
+=> select reads marts.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab
+
+# how much of other letters is kept depends on the server's encoding: no relation has so long a name
+select * from raw."éééééééééééééééééééééééééééééééé"
 => refused CD0220
+
+# and none is hidden by one
+with "ééééééééééééééééééééééééééééééééa" as (select 1) select * from "ééééééééééééééééééééééééééééééééb"
+=> refused CD0220
+
+# columns and other names may be as long as they like
+select id as "éééééééééééééééééééééééééééééééééééééééé", n as column_column_column_column_column_column_column_column_column_column_column_column_ from raw.orders
+=> select reads raw.orders
 
 # letters outside ASCII need quotes
 select * from raw.оrders

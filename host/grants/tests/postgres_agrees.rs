@@ -23,6 +23,7 @@ create schema raw; create schema "Stg"; create schema stage; create schema other
 create schema marts; create role reporting;
 select pg_temp.make(s, t) from unnest(array['raw', 'marts']) s, unnest(array['a', 'b', 'c', 'd', 'e', 'f', 'orders', 'secret']) t;
 select pg_temp.make('Stg', 'Items'), pg_temp.make('marts', 'x'), pg_temp.make('marts', 'recent'), pg_temp.make('raw', 'оrders');
+select pg_temp.make('raw', repeat('a', 63));
 create sequence marts.ids; create sequence raw.ids; create sequence other.ids; create sequence marts.other;
 create sequence "Odd".ids; create materialized view marts.m as select * from raw.a; create view marts.v as select * from raw.a;
 create index orders_id on marts.orders (n);

@@ -245,6 +245,34 @@ fn a_source_that_is_named_only_when_a_model_runs_is_found() {
 }
 
 #[test]
+fn a_test_that_renders_another_node_s_text_finds_the_macros_of_that_text() {
+    let house = House::of(
+        [
+            ("dbt_project.yml", "name: shop\n"),
+            ("macros/own.sql", "{% macro is_incremental() %}{{ return('of the project') }}{% endmacro %}"),
+            (
+                "macros/m.sql",
+                "{% macro code_of(id) %}{{ return(render(graph.nodes[id].raw_code)) }}{% endmacro %}",
+            ),
+            (
+                "models/a.sql",
+                "{{ config(materialized='incremental') }} select '{{ is_incremental() }}' as told",
+            ),
+            (
+                "tests/t.sql",
+                "select told from ({{ code_of('model.shop.a') if execute }}) where told <> 'of the project'",
+            ),
+        ]
+        .into_iter()
+        .fold(MemoryHost::new(), |host, (path, text)| host.file(path, text)),
+    );
+    insta::assert_snapshot!(house.run(&[]).join("\n"), @r"
+    a: SELECT 1
+    t: passed
+    ");
+}
+
+#[test]
 fn an_ephemeral_model_and_a_tested_one_see_the_variables_and_the_target() {
     let house = House::of(
         [

@@ -258,15 +258,19 @@ pub fn read_statement(sql: &str, dialect: Dialect, default_schema: &str) -> Read
     read.unwrap_or_else(|problem| Reading { problem: Some(problem), ..Reading::default() })
 }
 
-/// The table a bulk load names, its parts taken as they are.
+/// The table a bulk load names, its parts taken as they are: quoted, so that the server folds nothing.
 pub(crate) fn load_target(
     table: &[String],
     dialect: Dialect,
     default_schema: &str,
 ) -> Result<Relation, ReadingProblem> {
+    let made = |schema: &str, name: &str| match dialect {
+        Dialect::Postgres => servers::kept_relation(schema, name),
+        _ => Ok(Relation::new(dialect, schema, name)),
+    };
     let relation = match table {
-        [name] => Relation::new(dialect, default_schema, name),
-        [schema, name] => Relation::new(dialect, schema, name),
+        [name] => made(default_schema, name)?,
+        [schema, name] => made(schema, name)?,
         _ => {
             let why = "a table to load has a name and at most a schema";
             return Err(ReadingProblem::Unreadable(why.to_owned()));

@@ -5,7 +5,8 @@
 //! Fails: by adding a problem, where a document cannot be written.
 //! Source: [`crate::document`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cofferdam_sdk::{Argument, TaskSpec};
 use serde_json::{Map, Value as Json};
@@ -249,12 +250,25 @@ impl Build<'_> {
     }
 
     /// The files with the macros that a text needs, and whether it or one of them names `graph`.
+    /// What renders texts of other nodes needs the macros of all of them.
     fn macros_of(&self, code: &str) -> (Vec<MacroFile>, bool) {
-        let files = self.engine.library().needed_by(code);
-        let named = |file: &crate::jinja::library::MacroFile| {
-            file.names.iter().any(|name| self.words(&file.package, name).graph)
+        let mut files = self.engine.library().needed_by(code);
+        let any = |word: fn(&MacroWords) -> bool| {
+            files.iter().any(|file| file.names.iter().any(|name| word(&self.words_of(&file.package, name))))
         };
-        let graph = has_word(code, "graph") || files.iter().any(named);
+        let graph = has_word(code, "graph") || any(|words| words.graph);
+        if renders(code) || any(|words| words.renders) {
+            for more in self.words.of_every_text.get_or_init(|| self.macros_of_every_text()) {
+                match files.iter_mut().find(|one| (&one.package, &one.file) == (&more.package, &more.file)) {
+                    Some(one) => one.names = more.names.iter().chain(&one.names).cloned().collect(),
+                    None => files.push(more.clone()),
+                }
+            }
+            for file in &mut files {
+                file.names.sort();
+                file.names.dedup();
+            }
+        }
         let files = files
             .into_iter()
             .map(|file| MacroFile { package: file.package, file: file.file, names: file.names })
@@ -262,15 +276,22 @@ impl Build<'_> {
         (files, graph)
     }
 
+    /// The files with the macros that any node's own text needs.
+    fn macros_of_every_text(&self) -> Vec<crate::jinja::library::MacroFile> {
+        let texts: Vec<&str> = self.items.iter().map(|item| item.text("raw_code")).collect();
+        self.engine.library().needed_by(&texts.join("\n"))
+    }
+
     /// What the project's macros behind a text name.
     fn called(&self, code: &str) -> Vec<MacroWords> {
         let files = self.engine.library().needed_by(code);
-        let all = files.iter().flat_map(|file| file.names.iter().map(|name| self.words(&file.package, name)));
+        let all =
+            files.iter().flat_map(|file| file.names.iter().map(|name| self.words_of(&file.package, name)));
         all.collect()
     }
 
-    fn words(&self, package: &str, name: &str) -> MacroWords {
-        self.macro_words.get(&(package.to_owned(), name.to_owned())).copied().unwrap_or_default()
+    fn words_of(&self, package: &str, name: &str) -> MacroWords {
+        self.words.of_macros.get(&(package.to_owned(), name.to_owned())).copied().unwrap_or_default()
     }
 
     /// Looks through the macros once.
@@ -282,10 +303,20 @@ impl Build<'_> {
                 graph: has_word(text, "graph"),
                 asks: ASKING[..2].iter().any(|word| has_word(text, word)),
                 looks: looks(text),
+                renders: renders(text),
             };
-            self.macro_words.insert((one.package.clone(), one.block.name.clone()), words);
+            self.words.of_macros.insert((one.package.clone(), one.block.name.clone()), words);
         }
     }
+}
+
+/// What macros name, looked for once.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    /// By package and name.
+    of_macros: HashMap<(String, String), MacroWords>,
+    /// What the own text of any node needs, where something renders the texts of others.
+    of_every_text: OnceCell<Vec<crate::jinja::library::MacroFile>>,
 }
 
 /// Words that a macro names.
@@ -297,6 +328,8 @@ pub(super) struct MacroWords {
     asks: bool,
     /// Sources that are named only when it runs.
     looks: bool,
+    /// `render`, which renders a text as if it stood here.
+    renders: bool,
 }
 
 /// What `source(source, name)` leads to.
@@ -313,6 +346,16 @@ fn source_reference(source: &str, name: &str, target: &Item) -> SourceReference 
 /// Whether a text looks whether a relation is there, or names a source only when it runs.
 fn looks(text: &str) -> bool {
     LOOKING.iter().any(|word| has_word(text, word)) || (has_word(text, "execute") && has_word(text, "source"))
+}
+
+/// Whether a text calls `render`, other than that of a relation.
+fn renders(text: &str) -> bool {
+    let called = |(at, word): (usize, &str)| {
+        let before = text[..at].trim_end_matches("context.");
+        !before.ends_with(|c: char| c.is_alphanumeric() || "_.".contains(c))
+            && text[at + word.len()..].trim_start().starts_with(['(', '\'', '"'])
+    };
+    text.match_indices("render").any(called)
 }
 
 /// Whether a text holds a word on its own.

@@ -77,8 +77,8 @@ pub(crate) struct Build<'a> {
     places: HashMap<String, usize>,
     /// Files of docs blocks, by package and name: the path in its folder and in its package.
     doc_files: BTreeMap<(String, String), (String, String)>,
-    /// Words that the project's macros name.
-    macro_words: HashMap<(String, String), documents::MacroWords>,
+    /// Words that the project's macros name, and what any node's text needs.
+    words: documents::Words,
     /// Rows of fixtures by package and name.
     fixtures: BTreeMap<(usize, String), (SourceFile, String)>,
     /// The text of `run-operation`, where the build is made for one.

@@ -98,7 +98,7 @@ pub(super) fn begin<'a>(
         sources_by_name: HashMap::new(),
         places: HashMap::new(),
         doc_files: BTreeMap::new(),
-        macro_words: HashMap::new(),
+        words: super::documents::Words::default(),
         fixtures: BTreeMap::new(),
         operation,
         deferred,

@@ -29,7 +29,7 @@ use sqlparser::{
 };
 
 use self::names::Names;
-pub(super) use self::names::{TEMP, is_catalog, is_reserved};
+pub(super) use self::names::{TEMP, is_catalog, is_reserved, kept_relation};
 use super::{
     Dialect, Reading, ReadingProblem,
     lexical::{self, DEPTH_MAX},

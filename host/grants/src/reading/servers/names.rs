@@ -3,6 +3,7 @@
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
 use super::super::{Dialect, FENCE_SCHEMA, ReadingProblem, Relation};
+use super::lexer::postgres::{NAME_BYTES_MAX, kept};
 
 /// The schema of a session's temporary relations, in PostgreSQL.
 pub(in crate::reading) const TEMP: &str = "pg_temp";
@@ -122,6 +123,8 @@ impl Names<'_> {
         let catalog = self.dialect == Dialect::Mysql && schema.eq_ignore_ascii_case("information_schema");
         let relation = if catalog {
             Relation::new(self.dialect, "information_schema", &name.to_ascii_lowercase())
+        } else if self.dialect == Dialect::Postgres {
+            kept_relation(schema, name)?
         } else {
             Relation::new(self.dialect, schema, name)
         };
@@ -167,6 +170,19 @@ impl Names<'_> {
             Some(_) => true,
         }
     }
+}
+
+/// A relation of PostgreSQL by what the server keeps of its names, or a refusal where that is not
+/// known.
+pub(in crate::reading) fn kept_relation(schema: &str, name: &str) -> Result<Relation, ReadingProblem> {
+    let (schema, name) = (kept(schema), kept(name));
+    if schema.len().max(name.len()) > NAME_BYTES_MAX {
+        return Err(unreadable(
+            "a relation's name is longer than 63 bytes and holds letters beyond ASCII: \
+             where the server cuts it depends on its encoding",
+        ));
+    }
+    Ok(Relation::new(Dialect::Postgres, schema, name))
 }
 
 fn unreadable(why: &str) -> ReadingProblem {

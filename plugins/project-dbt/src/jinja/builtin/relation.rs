@@ -27,6 +27,9 @@ pub(in super::super) struct RelationObject {
     information: Option<Option<String>>,
 }
 
+/// How long the name of a table or view may be, in PostgreSQL.
+const NAME_MAX: usize = 63;
+
 const PARTS: [&str; 3] = ["database", "schema", "identifier"];
 
 impl RelationName {
@@ -143,6 +146,21 @@ impl RelationObject {
             }
         }
         changed
+    }
+
+    /// Refuses a name that PostgreSQL would cut, where it is one of a table or view: another of the
+    /// same start would be the same relation.
+    fn sound(self, cx: &Interp<'_>) -> Outcome<Self> {
+        match &self.name.identifier {
+            Some(name)
+                if self.name.kind.is_some()
+                    && cx.library.adapter_type() == "postgres"
+                    && name.chars().count() > NAME_MAX =>
+            {
+                fail(format!("Relation name '{name}' is longer than {NAME_MAX} characters"))
+            }
+            _ => Ok(self),
+        }
     }
 
     fn set_policy(policy: &mut [bool; 3], args: &mut Args) {
@@ -284,13 +302,16 @@ impl Python for RelationObject {
                 changed
             }
             "quote" => self.clone().quoted(args),
-            "replace_path" => self.with_path(args),
+            "replace_path" => match self.with_path(args).sound(cx) {
+                Ok(changed) => changed,
+                Err(why) => return Some(Err(why)),
+            },
             "without_identifier" => {
                 let mut changed = self.clone();
                 changed.include[2] = false;
                 changed
             }
-            "incorporate" | "replace" => match self.incorporate(args) {
+            "incorporate" | "replace" => match self.incorporate(args).and_then(|changed| changed.sound(cx)) {
                 Ok(changed) => changed,
                 Err(why) => return Some(Err(why)),
             },
@@ -303,7 +324,7 @@ impl Python for RelationObject {
             "create" => return Some(create(cx, args)),
             "render" => return Some(Ok(Value::from(self.plain()))),
             "render_limited" => return Some(Ok(Value::from(self.render()))),
-            "relation_max_name_length" => return Some(Ok(count(63))),
+            "relation_max_name_length" => return Some(Ok(count(NAME_MAX))),
             "matches" => {
                 let same = PARTS.iter().all(|part| match args.take(part) {
                     Some(wanted) if !wanted.is_none() => {
@@ -343,7 +364,7 @@ pub(super) fn create(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
         }
     }
     relation = relation.with_path(args);
-    Ok(native(relation.incorporate(args)?))
+    Ok(native(relation.incorporate(args)?.sound(cx)?))
 }
 
 /// `api`.
@@ -390,7 +411,7 @@ impl Python for Api {
     fn method(&self, cx: &Interp<'_>, name: &str, args: &mut Args) -> Option<Outcome<Value>> {
         match (self.0, name) {
             ("Relation", "create") => Some(create(cx, args)),
-            ("Relation", "relation_max_name_length") => Some(Ok(count(63))),
+            ("Relation", "relation_max_name_length") => Some(Ok(count(NAME_MAX))),
             ("Column", _) => super::column::class_method(name, args),
             _ => None,
         }

@@ -206,3 +206,18 @@ fn values_that_double_are_printed_or_refused() {
         assert!(found == "True2" || found.starts_with("! models/orders.sql:1: "), "{doubles}: {found}");
     }
 }
+
+#[test]
+fn a_table_s_name_that_postgresql_would_cut_is_refused_and_one_that_fits_is_not() {
+    let named = |length: usize, kind: &str| {
+        let template = format!(
+            "{{{{ this.incorporate(path={{'identifier': 'é' * {length}}}, type={kind}).identifier|length }}}}"
+        );
+        render(library(&[]), &TestWorld::default(), &template).map_err(|why| why.to_string())
+    };
+    assert_eq!(named(63, "'table'").unwrap(), "63");
+    assert_eq!(named(64, "none").unwrap(), "64");
+    let refused = named(64, "'view'").unwrap_err();
+    let name = "é".repeat(64);
+    assert_eq!(refused, format!("models/orders.sql:1: Relation name '{name}' is longer than 63 characters"));
+}

@@ -96,18 +96,14 @@ impl<'a> Scan<'a> {
     }
 
     /// Takes a name between quotes, where a backslash is a character like any other.
-    fn quoted_name(&mut self, quote: char, longest: usize) -> Cut<String> {
+    fn quoted_name(&mut self, quote: char) -> Cut<String> {
         let mut name = String::new();
         let mut characters = self.rest().char_indices().skip(1).peekable();
         while let Some((at, c)) = characters.next() {
             if c == quote && characters.next_if(|(_, next)| *next == quote).is_none() {
                 self.at += at + quote.len_utf8();
-                let sound = !name.is_empty() && name.len() <= longest && !name.contains(char::is_control);
-                return if sound {
-                    Ok(name)
-                } else {
-                    refuse("a name is empty, too long or holds a line break")
-                };
+                let sound = !name.is_empty() && !name.contains(char::is_control);
+                return if sound { Ok(name) } else { refuse("a name is empty or holds a line break") };
             }
             name.push(c);
         }

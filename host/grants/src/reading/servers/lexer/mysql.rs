@@ -70,7 +70,7 @@ fn comment(scan: &mut Scan<'_>) -> Cut<()> {
 }
 
 fn name(scan: &mut Scan<'_>) -> Cut<()> {
-    let name = scan.quoted_name('`', NAME_CHARS_MAX * 4)?;
+    let name = scan.quoted_name('`')?;
     // The server keeps names in three bytes a character, and drops blanks at their end.
     if name.chars().count() > NAME_CHARS_MAX || name.ends_with(' ') || name.chars().any(|c| c > '\u{ffff}') {
         return refuse("a name is too long, ends in a blank or holds a character the server cannot keep");

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 use super::{Cut, Scan, is_word_part, is_word_start, literal_of, refuse, refuse_character, refuse_wide};
 
 /// Bytes of a name; the server cuts off what is longer.
-const NAME_BYTES_MAX: usize = 63;
+pub(in crate::reading) const NAME_BYTES_MAX: usize = 63;
 /// Characters of operators.
 const OPERATOR: &[u8] = b"+-*/<>=~!@#%^&|`?";
 /// An operator with one of these may end in `+` or `-`.
@@ -25,8 +25,8 @@ pub(super) fn token(scan: &mut Scan<'_>, next: char) -> Cut<()> {
             Ok(())
         }
         '"' => {
-            let name = scan.quoted_name('"', NAME_BYTES_MAX)?;
-            scan.push(Token::make_word(&name, Some('"')));
+            let name = scan.quoted_name('"')?;
+            scan.push(Token::make_word(kept(&name), Some('"')));
             Ok(())
         }
         '$' => dollar(scan),
@@ -47,6 +47,12 @@ pub(super) fn token(scan: &mut Scan<'_>, next: char) -> Cut<()> {
         c if c.is_ascii() && OPERATOR.contains(&(c as u8)) => operator(scan),
         _ => refuse_character(),
     }
+}
+
+/// What the server keeps of a name. One with letters beyond ASCII stays whole: how much of it is
+/// kept depends on the server's encoding. A column may have it, a relation not.
+pub(in crate::reading) fn kept(name: &str) -> &str {
+    if name.is_ascii() { &name[..name.len().min(NAME_BYTES_MAX)] } else { name }
 }
 
 /// Comments nest.
@@ -98,9 +104,6 @@ fn word(scan: &mut Scan<'_>) -> Cut<()> {
     let text = scan.take_while(is_word_part);
     let next = scan.peek();
     refuse_wide(next)?;
-    if text.len() > NAME_BYTES_MAX {
-        return refuse("a name is longer than 63 bytes");
-    }
     if text.eq_ignore_ascii_case("u") && scan.rest().starts_with("&\"") {
         return refuse("`U&` before a quoted name is not read");
     }
@@ -123,7 +126,7 @@ fn word(scan: &mut Scan<'_>) -> Cut<()> {
             return Ok(());
         }
     }
-    scan.push(Token::make_word(&text.to_ascii_lowercase(), None));
+    scan.push(Token::make_word(kept(&text.to_ascii_lowercase()), None));
     Ok(())
 }
 
