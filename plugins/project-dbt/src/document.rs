@@ -133,6 +133,9 @@ pub struct RelationParts {
     pub schema: String,
     /// The table or view.
     pub identifier: String,
+    /// Which of `database`, `schema` and `identifier` are quoted, where it says so itself.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub quoting: BTreeMap<String, bool>,
 }
 
 /// A file with macros.
@@ -323,10 +326,14 @@ impl Node {
             "" => self.text("alias"),
             identifier => identifier,
         };
+        let own =
+            if self.resource_type() == "source" { self.0.get("quoting") } else { self.setting("quoting") };
+        let own = own.and_then(Json::as_object).into_iter().flatten();
         RelationParts {
             database,
             schema: self.text("schema").to_owned(),
             identifier: if identifier.is_empty() { self.name() } else { identifier }.to_owned(),
+            quoting: own.filter_map(|(part, said)| Some((part.clone(), said.as_bool()?))).collect(),
         }
     }
 }

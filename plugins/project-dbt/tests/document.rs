@@ -51,7 +51,12 @@ fn a_document_says_where_names_lead() {
     assert!(model.reference(None, "recent", None).unwrap().ephemeral);
     assert!(model.reference(Some("shop"), "recent", None).is_none());
     assert_eq!(model.source("erp", "customers").unwrap().relation.dotted(), "raw.customers");
-    let this = RelationParts { database: None, schema: "main".into(), identifier: "orders".into() };
+    let this = RelationParts {
+        database: None,
+        schema: "main".into(),
+        identifier: "orders".into(),
+        ..RelationParts::default()
+    };
     assert_eq!(model.node.relation(), this);
     assert_eq!(model.node.setting("materialized").unwrap(), "incremental");
     assert_eq!(model.node.setting("full_refresh"), None);

@@ -55,6 +55,28 @@ fn a_broken_model_leaves_the_old_table_and_says_where() {
     insta::assert_snapshot!(house.run("model.shop.loop", &[]), @"CD0949: model `loop` (models/loop.sql): models/loop.sql:1: no way");
 }
 
+#[test]
+fn names_that_the_project_does_not_quote_are_found_again_as_the_server_keeps_them() {
+    let mut house = House::new();
+    for part in ["database", "schema", "identifier"] {
+        house.shared.project.quoting.insert(part.into(), false.into());
+    }
+    let model = "select '{{ api.Relation.create(schema='S', identifier='I') }} {{ this }}' as told, \
+        '{{ adapter.get_relation(this.database, this.schema, this.identifier) }}' as found \
+        from {{ ref('Names') }} union all select '{{ source('raw', 'events') }}', ''";
+    let house = house.node("seed", "Names", "id\n1\n", json!({"schema": "Mixed"}), json!({})).model(
+        "Told",
+        model,
+        json!({"materialized": "table", "schema": "Mixed"}),
+    );
+    let database = house.shared.target.database.clone();
+    for _ in 0..2 {
+        house.run("seed.shop.Names", &[]);
+        house.run("model.shop.Told", &[]);
+    }
+    insta::assert_snapshot!(house.text("select * from mixed.told").replace(&database, "db"), @r#"S.I db.Mixed.Told|"db"."mixed"."told"; db.raw.events|"#);
+}
+
 const EVENTS: &str = "select * from (values (1, 'a', '2024-01-01'::timestamp), (2, 'b', '2024-01-02')) as t(id, word, at)\
     {% if is_incremental() %} where id > (select max(id) from {{ this }}) union all select 2, 'B', '2024-01-03'{% endif %}";
 

@@ -245,6 +245,23 @@ fn a_source_that_is_named_only_when_a_model_runs_is_found() {
 }
 
 #[test]
+fn a_source_is_quoted_as_it_says_and_found_behind_a_variable_and_yaml_takes_a_template_for_text() {
+    let house = House::of(
+        [
+            ("dbt_project.yml", "name: shop\nvars: {place: '{{ target.name }}', events: \"{{ source('raw', 'new') }}\"}\n"),
+            ("models/s.yml", "sources: [{name: raw, quoting: {schema: false, identifier: false}, tables: [{name: new}, {name: old, quoting: {identifier: true}}]}, {name: far, schema: \"{{ var('place') }}\", tables: [{name: t}]}]"),
+            ("models/counted.sql", "{{ config(materialized='table') }} select {% if execute and flags.WHICH != 'parse' %}{{ run_query('select count(*) from ' ~ var('events')).columns[0][0] }}{% else %}0{% endif %} as n"),
+            ("models/told.sql", "{{ config(materialized='table') }} select '{{ source('raw', 'new') }} {{ source('raw', 'old') }} {{ source('far', 't') }} {{ var('place') }}' as told"),
+        ]
+        .into_iter()
+        .fold(MemoryHost::new(), |host, (path, text)| host.file(path, text)),
+    );
+    house.gateway.0.setup("CREATE TABLE raw.new AS SELECT 7 AS n;");
+    house.run(&[]);
+    insta::assert_snapshot!(house.text("select n, told from counted, told"), @r#"1|raw.new raw."old" "{{ target.name }}"."t" default"#);
+}
+
+#[test]
 fn a_test_that_renders_another_node_s_text_finds_the_macros_of_that_text() {
     let house = House::of(
         [

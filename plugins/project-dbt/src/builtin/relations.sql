@@ -79,7 +79,7 @@
 {% macro rename_relation(from_relation, to_relation) -%}{{ return(adapter.dispatch('rename_relation', 'dbt')(from_relation, to_relation)) }}{%- endmacro %}
 {% macro default__rename_relation(from_relation, to_relation) -%}
     {% call statement('rename_relation') -%}
-        alter table {{ from_relation.render() }} rename to {{ adapter.quote(to_relation.identifier) }}
+        alter table {{ from_relation.render() }} rename to {{ adapter.quote_as_configured(to_relation.identifier, 'identifier') }}
     {%- endcall %}
 {%- endmacro %}
 {% macro get_rename_sql(relation, new_name) -%}{{ adapter.dispatch('get_rename_sql', 'dbt')(relation, new_name) }}{%- endmacro %}

@@ -238,14 +238,19 @@ impl Build<'_> {
         ASKING.iter().any(|word| code.contains(word)) || self.called(&code).iter().any(|one| one.asks)
     }
 
-    /// The sources an item may name only when it runs, those of its package: where it or its macros
-    /// look whether a relation is there, or ask whether they run.
+    /// The sources an item may name only when it runs, those of its package and of variables that are
+    /// templates: where it or its macros look whether a relation is there, or ask whether they run.
     pub(super) fn looked_for<'b>(&'b self, item: &'b Item) -> impl Iterator<Item = &'b Item> {
         let code = item.text("raw_code");
         let may = matches!(item.kind, Kind::Model | Kind::Snapshot | Kind::Test | Kind::Analysis)
             && (looks(code) || self.called(code).iter().any(|one| one.looks));
-        let of_package =
-            move |one: &&Item| may && one.enabled && one.kind == Kind::Source && one.package == item.package;
+        let of_variable = has_word(code, "execute") && has_word(code, "var") && {
+            let texts = self.var_templates();
+            has_word(&texts, "source")
+        };
+        let of_package = move |one: &&Item| {
+            (may || of_variable) && one.enabled && one.kind == Kind::Source && one.package == item.package
+        };
         self.items.iter().filter(of_package)
     }
 
@@ -397,7 +402,9 @@ fn parts(item: &Item) -> RelationParts {
         item.node
             .iter()
             .filter(|(key, _)| {
-                matches!(key.as_str(), "database" | "schema" | "alias" | "identifier" | "name")
+                let parts = ["database", "schema", "alias", "identifier", "name"];
+                let more = ["resource_type", "quoting", "config"];
+                parts.iter().chain(&more).any(|part| part == key)
             })
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect::<Map<_, _>>(),

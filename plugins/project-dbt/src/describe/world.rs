@@ -213,6 +213,14 @@ impl World for Describing<'_> {
         self.incremental
     }
 
+    fn quoting(&self) -> Option<Quoting> {
+        Some(self.around.quoting)
+    }
+
+    fn plain_variables(&self) -> bool {
+        !self.gathers
+    }
+
     fn log(&self, _info: bool, _message: &str) {}
 
     fn warn(&self, message: &str) {

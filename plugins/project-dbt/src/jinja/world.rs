@@ -8,6 +8,8 @@
 //! Fails: with sentences (`String`); the engine adds file, line and the chain of macros.
 //! Source: <https://docs.getdbt.com/reference/dbt-jinja-functions>.
 
+use std::collections::BTreeMap;
+
 use minijinja::Value;
 use serde_json::{Map, Value as Json};
 
@@ -57,6 +59,16 @@ pub trait World {
 
     /// `env_var('NAME')`: from the release's allow-list only; `None` where it holds no such name.
     fn env_var(&self, name: &str) -> Option<String>;
+
+    /// Whether a variable that holds a template is taken as it stands, as in values of YAML.
+    fn plain_variables(&self) -> bool {
+        false
+    }
+
+    /// How the project quotes names; none where it says nothing.
+    fn quoting(&self) -> Option<Quoting> {
+        None
+    }
 
     /// What `is_incremental()` says.
     fn incremental(&self) -> bool;
@@ -255,6 +267,20 @@ pub struct Quoting {
     pub identifier: bool,
     /// The mark: `"` or a backtick.
     pub mark: char,
+}
+
+impl Quoting {
+    /// The same, but for the parts that are said: `database`, `schema`, `identifier`.
+    #[must_use]
+    pub fn as_said(self, parts: &BTreeMap<String, bool>) -> Self {
+        let said = |part: &str, or: bool| parts.get(part).copied().unwrap_or(or);
+        Self {
+            database: said("database", self.database),
+            schema: said("schema", self.schema),
+            identifier: said("identifier", self.identifier),
+            mark: self.mark,
+        }
+    }
 }
 
 impl Default for Quoting {

@@ -6,11 +6,13 @@
 //! Fails: with the warehouse's words.
 //! Source: dbt-postgres' adapter, for names, kinds and types.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use cofferdam_sdk::{DataType, Failure, Relation, RelationKind as Held, Value};
 
 use super::wire::Wire;
+use crate::document::RelationParts;
 use crate::jinja::world::{Answer, ColumnInfo, Database, Quoting, RelationKind, RelationName, Response};
 
 /// What stands behind a relation's name while a new one is made beside it.
@@ -51,13 +53,30 @@ impl<'a> Warehouse<'a> {
             schema: Some(schema.to_owned()),
             identifier: Some(name.to_owned()),
             kind: Some(kind),
-            quoting: self.quoting,
+            // What is there has its very name.
+            quoting: Quoting { mark: self.quoting.mark, ..Quoting::default() },
             ..RelationName::default()
         }
     }
 
+    /// A name as the warehouse keeps it, where it is quoted or not.
+    fn folded<'n>(&self, name: &'n str, quoted: bool) -> Cow<'n, str> {
+        if quoted || !self.is("postgres") { name.into() } else { name.to_lowercase().into() }
+    }
+
+    /// A relation by the names the warehouse keeps.
+    pub(super) fn kept(&self, parts: &RelationParts) -> Relation {
+        let quoting = self.quoting.as_said(&parts.quoting);
+        Relation::new(
+            self.folded(&parts.schema, quoting.schema),
+            self.folded(&parts.identifier, quoting.identifier),
+        )
+    }
+
     /// Whether the schema is there, and the kind of the relation.
     pub(super) fn look(&self, schema: &str, name: &str) -> Result<(bool, Option<RelationKind>), Failure> {
+        let (schema, name) =
+            (&*self.folded(schema, self.quoting.schema), &*self.folded(name, self.quoting.identifier));
         let changes = self.wire.changes.get();
         if let Some(found) = &*self.found.borrow()
             && found.changes == changes
@@ -110,6 +129,7 @@ impl<'a> Warehouse<'a> {
     pub(super) fn ensure_schema(&self, schema: &str) -> Result<(), Failure> {
         self.wire.changes.set(self.wire.changes.get() + 1);
         let connection = self.wire.connection()?;
+        let schema = &*self.folded(schema, self.quoting.schema);
         match connection.ensure_schema(schema) {
             Ok(()) => Ok(()),
             // Two attempts that make it at once meet in the catalog; then it is there.
@@ -240,7 +260,9 @@ impl Database for Warehouse<'_> {
         identifier: &str,
     ) -> Result<Option<RelationName>, String> {
         let (_, kind) = self.say(self.look(schema, identifier))?;
-        Ok(kind.map(|kind| self.named(database, schema, identifier, kind)))
+        let (schema, identifier) =
+            (self.folded(schema, self.quoting.schema), self.folded(identifier, self.quoting.identifier));
+        Ok(kind.map(|kind| self.named(database, &schema, &identifier, kind)))
     }
 
     fn schemas(&self, _database: Option<&str>) -> Result<Vec<String>, String> {
@@ -320,6 +342,7 @@ impl Database for Warehouse<'_> {
 
     fn create_schema(&self, _database: Option<&str>, schema: &str) -> Result<(), String> {
         self.wire.changes.set(self.wire.changes.get() + 1);
+        let schema = &*self.folded(schema, self.quoting.schema);
         self.say(self.wire.connection().and_then(|connection| connection.ensure_schema(schema)))
     }
 
@@ -346,11 +369,8 @@ impl Database for Warehouse<'_> {
                 Some(RelationKind::View) => "view",
                 _ => "table",
             };
-            return self.statement(&format!(
-                "alter {what} {} rename to {}",
-                from.render(),
-                quoted('"', name)
-            ));
+            let name = if to.quoting.identifier { quoted('"', name) } else { name.to_owned() };
+            return self.statement(&format!("alter {what} {} rename to {name}", from.render()));
         }
         self.wire.changes.set(self.wire.changes.get() + 1);
         let relation = Relation {

@@ -136,7 +136,7 @@ impl Run<'_> {
             }
         }
         let columns = self.carried(seed);
-        let relation = self.document.node.relation().relation();
+        let relation = around.scene.warehouse.kept(&self.document.node.relation());
         let loader = wire.connection().and_then(|connection| connection.load_into(&relation, &columns));
         self.fill(around, seed, &columns, loader.map_err(failed)?)
     }
@@ -229,7 +229,7 @@ impl Run<'_> {
     /// Replaces the whole table in one step, in the contract's types.
     fn seed_replaced(&self, around: &Around<'_>, seed: &Seed) -> Result<u64, TaskFailure> {
         let failed = |why: Failure| self.sql_failure(around, why);
-        let relation = self.document.node.relation().relation();
+        let relation = around.scene.warehouse.kept(&self.document.node.relation());
         let wire = &around.scene.warehouse.wire;
         let mut loader = wire
             .connection()

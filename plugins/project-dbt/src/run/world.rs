@@ -107,7 +107,7 @@ impl<'a> Around<'a> {
             database: parts.database.clone(),
             schema: Some(parts.schema.clone()),
             identifier: Some(parts.identifier.clone()),
-            quoting: self.scene.quoting,
+            quoting: self.scene.quoting.as_said(&parts.quoting),
             ..RelationName::default()
         }
     }
@@ -426,6 +426,10 @@ impl World for Around<'_> {
         });
         self.incremental.set(Some(told));
         told
+    }
+
+    fn quoting(&self) -> Option<Quoting> {
+        Some(self.scene.quoting)
     }
 
     fn log(&self, info: bool, message: &str) {

@@ -330,6 +330,7 @@ impl House {
                     database: Some(self.shared.target.database.clone()),
                     schema: "raw".into(),
                     identifier: "events".into(),
+                    ..RelationParts::default()
                 },
                 event_time: None,
             });

@@ -74,7 +74,13 @@ fn named(cx: &Interp<'_>, name: &str, args: &mut Args) -> Outcome<Option<Value>>
         "quote" => Value::from(format!("{mark}{}{mark}", args.need_text(name, "identifier")?)),
         "quote_as_configured" => {
             let identifier = args.need_text(name, "identifier")?;
-            Value::from(format!("{mark}{identifier}{mark}"))
+            let quoting = cx.world.quoting().unwrap_or_default();
+            let quotes = match args.need_text(name, "quote_key")?.as_str() {
+                "database" => quoting.database,
+                "schema" => quoting.schema,
+                _ => quoting.identifier,
+            };
+            Value::from(if quotes { format!("{mark}{identifier}{mark}") } else { identifier })
         }
         "quote_seed_column" => {
             let column = args.need_text(name, "column")?;

@@ -130,7 +130,9 @@ impl Python for Var {
         args.end("var")?;
         match cx.world.variable(&cx.package, &name) {
             // A text among the variables may itself be a template.
-            Some(Json::String(text)) if text.contains("{{") || text.contains("{%") => {
+            Some(Json::String(text))
+                if !cx.world.plain_variables() && (text.contains("{{") || text.contains("{%")) =>
+            {
                 return rendered(cx, &text, &format!("var('{name}')")).map(Value::from);
             }
             Some(found) => return Ok(from_json(&found)),

@@ -355,7 +355,8 @@ impl Python for RelationObject {
 
 /// `api.Relation.create(…)`.
 pub(super) fn create(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
-    let quoting = Quoting { mark: cx.library.quote_mark(), ..Quoting::default() };
+    let plain = Quoting { mark: cx.library.quote_mark(), ..Quoting::default() };
+    let quoting = cx.world.quoting().unwrap_or(plain);
     let mut relation = RelationObject::new(RelationName { quoting, ..RelationName::default() });
     let mut given = args.rest().into_iter();
     for part in PARTS {
