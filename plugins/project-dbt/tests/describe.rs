@@ -523,8 +523,8 @@ fn what_the_warehouse_does_not_have_is_refused_before_anything_runs() {
     ];
     insta::assert_snapshot!(problems(&files), @"
 models/a.sql:2: CD0928: `a`: `grants` is not to be had on sqlite; leave it out there, for instance by `target.type`
-models/b.sql: CD0928: `b`: an enforced contract is not to be had on sqlite; leave it out there, for instance by `target.type`
-seeds/s.csv: CD0928: `s`: `persist_docs` is not to be had on sqlite; leave it out there, for instance by `target.type`
+models/b.yml:2: CD0928: `b`: an enforced contract is not to be had on sqlite; leave it out there, for instance by `target.type`
+seeds/s.yml:1: CD0928: `s`: `persist_docs` is not to be had on sqlite; leave it out there, for instance by `target.type`
 ");
     let target = Argument { name: "target".into(), json: r#"{"type": "postgres"}"#.into() };
     let config = ProjectConfig { gateway: "wh".into(), settings: vec![target], ..ProjectConfig::default() };

@@ -28,6 +28,8 @@ pub(crate) struct Item {
     pub(crate) path: String,
     /// The line its code (or its entry) begins on.
     pub(crate) line: u32,
+    /// The properties file and the line of its entry there.
+    pub(crate) described: Option<(String, u32)>,
     /// The manifest's node.
     pub(crate) node: Map<String, Json>,
     /// What its code asks for, as dbt finds it.
@@ -64,6 +66,7 @@ impl Item {
             package,
             path: path.to_owned(),
             line,
+            described: None,
             node,
             refs: Vec::new(),
             more_refs: Vec::new(),

@@ -42,6 +42,7 @@ impl Patch {
     /// Lays it over an item that has its configuration.
     pub(crate) fn apply(&self, item: &mut Item) {
         item.node.insert("patch_path".to_owned(), self.place.clone().into());
+        item.described = Some((self.path.clone(), self.line));
         for (key, value) in &self.fields {
             if item.node.contains_key(key) {
                 item.node.insert(key.clone(), value.clone());

@@ -373,8 +373,7 @@ impl Build<'_> {
             {
                 let hint = did_you_mean(group, known.iter().map(String::as_str));
                 problems.push((
-                    item.path.clone(),
-                    config_line(item),
+                    config_place(item),
                     format!("`{}` is of the group `{group}`, which is not there{hint}", item.name()),
                 ));
             }
@@ -387,17 +386,16 @@ impl Build<'_> {
                     "`{}` has an enforced contract; a properties file has to name its `columns` with their `data_type`",
                     item.name()
                 );
-                problems.push((item.path.clone(), config_line(item), why));
+                problems.push((config_place(item), why));
             }
             if item.is_ephemeral() && item.text("access") == "public" {
                 problems.push((
-                    item.path.clone(),
-                    config_line(item),
+                    config_place(item),
                     format!("`{}` is public and ephemeral; others have nothing to read", item.name()),
                 ));
             }
         }
-        for (path, line, why) in problems {
+        for ((path, line), why) in problems {
             self.problems.add(&path, line, why);
         }
     }
@@ -422,10 +420,10 @@ impl Build<'_> {
                     item.name(),
                     target.kind
                 );
-                problems.push((item.path.clone(), config_line(item), why));
+                problems.push((config_place(item), why));
             }
         }
-        for (path, line, why) in problems {
+        for ((path, line), why) in problems {
             self.problems.add(&path, line, why);
         }
     }
@@ -457,11 +455,12 @@ impl Build<'_> {
     }
 }
 
-/// The line on which an item's file configures it; 0 where another file does.
-fn config_line(item: &Item) -> u32 {
-    match super::nodes::line_with(item.text("raw_code"), "config(") {
-        0 => 0,
-        line => item.line + line - 1,
+/// Where an item is configured: on a line of its own file, or by its entry in a properties file.
+fn config_place(item: &Item) -> (String, u32) {
+    match (super::nodes::line_with(item.text("raw_code"), "config("), &item.described) {
+        (0, Some(described)) => described.clone(),
+        (0, None) => (item.path.clone(), 0),
+        (line, _) => (item.path.clone(), item.line + line - 1),
     }
 }
 
