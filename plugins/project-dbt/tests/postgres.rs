@@ -77,6 +77,19 @@ fn names_that_the_project_does_not_quote_are_found_again_as_the_server_keeps_the
     insta::assert_snapshot!(house.text("select * from mixed.told").replace(&database, "db"), @r#"S.I db.Mixed.Told|"db"."mixed"."told"; db.raw.events|"#);
 }
 
+#[test]
+fn a_seed_s_columns_are_named_as_the_statement_writes_them() {
+    let long = format!("{}_{}", "wide".repeat(16), "end");
+    let csv = format!("Id,\" Who \",\"\"\"Own\"\"\",{long}\n1,a,b,c\n");
+    let columns = |quote: bool| {
+        let house = House::new().node("seed", "s", &csv, json!({"quote_columns": quote}), json!({}));
+        house.run("seed.shop.s", &[]);
+        house.types("analytics.s").replace(&"wide".repeat(15), "…")
+    };
+    insta::assert_snapshot!(columns(false), @"id|integer; who|text; Own|text; …wid|text");
+    insta::assert_snapshot!(columns(true), @r#"Id|integer;  Who |text; "Own"|text; …wid|text"#);
+}
+
 const EVENTS: &str = "select * from (values (1, 'a', '2024-01-01'::timestamp), (2, 'b', '2024-01-02')) as t(id, word, at)\
     {% if is_incremental() %} where id > (select max(id) from {{ this }}) union all select 2, 'B', '2024-01-03'{% endif %}";
 

@@ -146,12 +146,14 @@ impl Run<'_> {
     fn carried(&self, seed: &Seed) -> Vec<Column> {
         let quote = self.document.node.setting("quote_columns").and_then(Json::as_bool).unwrap_or(true);
         let columns = seed.columns.iter().zip(&seed.declared).map(|(column, given)| {
-            // A name that stands in quotes of its own keeps them as the file has them.
-            let own = column.name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+            // A name that stands in quotes of its own keeps them as the file has them; blanks around one
+            // that the statement does not quote are none of it.
+            let written = column.name.trim();
+            let own = written.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
             let name = match own {
                 _ if quote => column.name.clone(),
                 Some(name) => name.replace("\"\"", "\""),
-                None => column.name.to_lowercase(),
+                None => written.to_lowercase(),
             };
             let of = match (&column.data_type, given) {
                 (of @ DataType::Int64, _) | (of @ (DataType::Float64 | DataType::Boolean), None) => {
