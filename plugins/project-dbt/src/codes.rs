@@ -6,7 +6,9 @@ pub const ARGUMENT: &str = "CD0920";
 pub const RENDER: &str = "CD0921";
 /// A test found rows.
 pub const CHECK_FAILED: &str = "CD0922";
-/// A seed could not be read during the attempt.
+/// A file is no YAML.
+pub const YAML: &str = "CD0945";
+/// A seed cannot be read.
 pub const SEED: &str = "CD0923";
 /// The warehouse answered a test with something else than a number of rows.
 pub const COUNT: &str = "CD0924";

@@ -58,6 +58,14 @@ pub struct YamlError {
     pub message: String,
 }
 
+impl YamlError {
+    /// What is wrong, with its code in front.
+    #[must_use]
+    pub fn coded(&self) -> String {
+        format!("{}: {}", crate::codes::YAML, self.message)
+    }
+}
+
 impl Node {
     /// The text, where it is text.
     #[must_use]

@@ -121,7 +121,7 @@ fn every_problem_is_reported_at_once_with_its_place() {
 macros/m.sql:2: CD0946: the Jinja of the macro `m` cannot be read: `%}` cannot stand here
 macros/m.sql:3: CD0946: the macro `n` is defined twice in the package `shop`: also in macros/m.sql:3
 models/a.sql:4: `ref('stg_order')` leads nowhere: there is no model, seed or snapshot of this name; did you mean `stg_orders`?
-models/broken.yml:2: unclosed bracket '['
+models/broken.yml:2: CD0945: unclosed bracket '['
 models/c.sql:1: `source('raw', 'orders')` leads nowhere: no properties file describes it
 models/docs.yml:2: the description of `j`: no docs block is named `nothing`
 models/e f.sql: `e f` cannot name a node; use 1 to 150 letters, digits, `_`, `-` and `.`
@@ -147,8 +147,8 @@ models/units.yml:2: the unit test `u` looks at the model `nowhere`, which is not
 models/units.yml:6: the unit test `v`: `ref('a')` has no `rows`; only a seed may be named without
 packages.yml:2: the package `acme/tools` is not in `dbt_packages/`; run `dbt deps` on a machine that has dbt, or copy the package there, and keep the folder beside the project
 packages.yml:4: the package `../outside` lies outside of the release and not in `dbt_packages/`; copy it there
-seeds/s.csv:3: this row has 3 fields, the header names 2 columns
-seeds/t.csv:1: two columns are named `A`
+seeds/s.csv:3: CD0923: this row has 3 fields, the header names 2 columns
+seeds/t.csv:1: CD0923: two columns are named `A`
 snapshots/s.sql: the snapshot `first` needs a `strategy`: `timestamp` or `check`
 snapshots/s.sql:3: the snapshot `second` has the strategy `check` and needs `check_cols`
 "#);
@@ -192,7 +192,7 @@ fn hostile_files_get_clear_errors() {
     ];
     insta::assert_snapshot!(problems(&files), @r#"
 models/big.sql: the file is larger than 1 MiB
-models/bomb.yml:5: the file grows past 100000 values or 8 MiB of text once its aliases are expanded
+models/bomb.yml:5: CD0945: the file grows past 100000 values or 8 MiB of text once its aliases are expanded
 models/deep.sql:1: CD0948: the template goes too deep; does a macro call itself without end? (in macros/m.sql:1, macro g; called from macros/m.sql:1, macro f; macros/m.sql:1, macro g; macros/m.sql:1, macro f)
 models/env.sql:1: CD0947: the environment variable `SECRET` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default
 models/include.sql:1: CD0946: the Jinja cannot be read: `include` is not part of dbt's Jinja: macros see one another by name
@@ -210,7 +210,7 @@ fn a_missing_or_broken_project_file_is_one_problem() {
     insta::assert_snapshot!(missing[0], @"warehouse/dbt_project.yml: a project in dbt's format has this file at its root: the release has no file `warehouse/dbt_project.yml`");
     let broken = describe_in(&host(&[("warehouse/dbt_project.yml", "name: shop\n  models: 1\n")]), config())
         .unwrap_err();
-    insta::assert_snapshot!(broken[0], @"warehouse/dbt_project.yml:2: mapping values are not allowed in this context");
+    insta::assert_snapshot!(broken[0], @"warehouse/dbt_project.yml:2: CD0945: mapping values are not allowed in this context");
 }
 
 #[test]

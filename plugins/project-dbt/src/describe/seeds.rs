@@ -14,6 +14,7 @@ use serde_json::{Map, json};
 use super::Build;
 use super::nodes::{Draft, checksum, no_checksum};
 use super::patches::Patch;
+use crate::codes;
 use crate::project::config::Kind;
 use crate::project::inventory::SourceFile;
 use crate::seed::{COLUMNS_MAX, SEED_BYTES_MAX, columns};
@@ -57,7 +58,7 @@ impl Build<'_> {
             && let Some((line, why)) =
                 text.as_deref().and_then(|text| wrong_row(text, item.setting_text("delimiter")))
         {
-            self.problems.add(&file.path, line, why);
+            self.problems.add(&file.path, line, format!("{}: {why}", codes::SEED));
             item.broken = true;
         }
         self.items.push(item);
@@ -70,7 +71,7 @@ impl Build<'_> {
                 "the seed is larger than {} MiB; load it with a tool for bulk data",
                 SEED_BYTES_MAX >> 20
             );
-            self.problems.add(&file.path, 0, why);
+            self.problems.add(&file.path, 0, format!("{}: {why}", codes::SEED));
             return None;
         }
         match self.cx.files.read_text(&file.path) {

@@ -255,7 +255,7 @@ fn vars_file(
         return Map::new();
     }
     let read = cx.files.read_text(&path).map_err(|why| (0, why.detail().message.clone()));
-    match read.and_then(|text| crate::yaml::parse(&text).map_err(|why| (why.line, why.message))) {
+    match read.and_then(|text| crate::yaml::parse(&text).map_err(|why| (why.line, why.coded()))) {
         Ok(tree) => tree.get("vars").and_then(|vars| vars.to_json().as_object().cloned()).unwrap_or_default(),
         Err((line, why)) => {
             problems.add(&path, line, why);

@@ -124,7 +124,7 @@ pub(crate) fn read(
     let tree = match yaml::parse_with(text.trim_end(), &mut doubles) {
         Ok(tree) => tree,
         Err(why) => {
-            problems.add(path, why.line, why.message);
+            problems.add(path, why.line, why.coded());
             return None;
         }
     };

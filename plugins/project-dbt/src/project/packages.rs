@@ -76,7 +76,7 @@ impl Search<'_> {
             let tree = match yaml::parse(&text) {
                 Ok(tree) => tree,
                 Err(why) => {
-                    self.problems.add(&path, why.line, why.message);
+                    self.problems.add(&path, why.line, why.coded());
                     continue;
                 }
             };

@@ -99,7 +99,7 @@ pub(crate) fn read(
     let tree = match yaml::parse_with(text.trim_end(), &mut doubles) {
         Ok(tree) => tree,
         Err(why) => {
-            problems.add(&file.path, why.line, why.message);
+            problems.add(&file.path, why.line, why.coded());
             return Vec::new();
         }
     };
