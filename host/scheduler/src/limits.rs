@@ -26,6 +26,8 @@ pub const TOKEN_REFUSALS_HELD_MAX: usize = 64;
 pub const LEASE_TERM_DEFAULT: Duration = Duration::from_secs(60);
 /// How long a dispatch may be started after it was signed.
 pub const DISPATCH_LIFE: Duration = Duration::from_secs(120);
+/// Signatures that a call makes or checks without handing over to another thread.
+pub const SIGNATURES_AT_ONCE_MAX: usize = 4;
 /// Commands in one transaction.
 pub const BATCH_MAX: usize = 512;
 /// Commands that wait for the writer; more callers wait.
@@ -34,8 +36,9 @@ pub const COMMANDS_WAITING_MAX: usize = 4_096;
 pub const READERS_MAX: u32 = 4;
 /// The longest time between two looks at leases and pauses.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// The least time between two answers of a watch on one run.
-pub const WATCH_PAUSE: Duration = Duration::from_millis(5);
+/// The least time between a change of a run and the answer of a watch, unless the run ends: what a
+/// person cannot see.
+pub const WATCH_PAUSE: Duration = Duration::from_millis(40);
 /// That time for the largest runs.
 pub const WATCH_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Entries of a list.

@@ -25,8 +25,6 @@ use super::view;
 
 /// Milliseconds one watch waits for a change.
 const WATCH_MS: u32 = 20_000;
-/// At least so long between two watches.
-const WATCH_PAUSE: Duration = Duration::from_millis(100);
 /// How often the live view is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 /// How long the scheduler may be away.
@@ -93,7 +91,6 @@ pub async fn follow(client: &Client, mut run: RunView, format: Format, paint: Pa
                 let next = run.clone().with(changes);
                 screen.changes(Some(&run), &next);
                 run = next;
-                tokio::time::sleep(WATCH_PAUSE).await;
             }
             Err(error)
                 if error.is_transient()

@@ -8,7 +8,7 @@ use axum::{
 use super::App;
 use crate::{
     Problem,
-    store::{Caller, ClientKind, check_token},
+    store::{Caller, ClientKind, Keys, check_executor_token, check_token},
 };
 
 /// Bytes of a token that are looked at.
@@ -17,8 +17,8 @@ const TOKEN_BYTES_MAX: usize = 200;
 /// A caller of either kind.
 pub(super) struct Anyone;
 
-/// A caller of kind `executor`.
-pub(super) struct AnExecutor(pub(super) Caller);
+/// A caller of kind `executor`, and the keys it has enrolled.
+pub(super) struct AnExecutor(pub(super) Caller, pub(super) Keys);
 
 /// A caller of kind `person`.
 pub(super) struct APerson(pub(super) Caller);
@@ -35,9 +35,10 @@ impl FromRequestParts<App> for AnExecutor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = caller(parts, app).await?;
+        let found = check_executor_token(&app.store.readers, token(parts)?).await?;
+        let (caller, keys) = found.ok_or_else(Problem::unauthorised)?;
         if caller.kind == ClientKind::Executor {
-            Ok(Self(caller))
+            Ok(Self(caller, keys))
         } else {
             Err(Problem::forbidden("executor"))
         }
@@ -54,11 +55,14 @@ impl FromRequestParts<App> for APerson {
 }
 
 async fn caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
+    check_token(&app.store.readers, token(parts)?).await?.ok_or_else(Problem::unauthorised)
+}
+
+fn token(parts: &Parts) -> Result<&str, Problem> {
     let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|text| text.split_once(' ')).and_then(|(scheme, token)| {
         let fits = scheme.eq_ignore_ascii_case("bearer") && token.len() <= TOKEN_BYTES_MAX;
         fits.then_some(token)
     });
-    let token = token.ok_or_else(Problem::unauthorised)?;
-    check_token(&app.store.readers, token).await?.ok_or_else(Problem::unauthorised)
+    token.ok_or_else(Problem::unauthorised)
 }

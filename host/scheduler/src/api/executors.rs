@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     App, body_bytes, body_json,
     caller::{APerson, AnExecutor},
-    compute,
+    compute_signatures,
 };
 use crate::{
     Problem,
@@ -39,7 +39,7 @@ use crate::{
 /// `POST /v1/executors`.
 pub(super) async fn enrol(
     State(app): State<App>,
-    AnExecutor(caller): AnExecutor,
+    AnExecutor(caller, _): AnExecutor,
     body: Body,
 ) -> Result<Json<Enrolled>, Problem> {
     let enrol: Enrol = body_json(body).await?;
@@ -66,11 +66,10 @@ pub(super) async fn list(State(app): State<App>, APerson(_): APerson) -> Result<
 /// `POST /v1/poll`: waits until there is work, and signs one dispatch for each task given away.
 pub(super) async fn poll(
     State(app): State<App>,
-    AnExecutor(caller): AnExecutor,
+    AnExecutor(caller, keys): AnExecutor,
     body: Body,
 ) -> Result<Response, Problem> {
     let envelope = body_bytes(body).await?;
-    let keys = read::keys(&app.store.readers, &caller.client).await?;
     let poll = verified_poll(&envelope, keys.values())?;
     let key = keys.get(&poll.executor).ok_or_else(Problem::not_enrolled)?;
     if (&poll.cluster, &poll.pool, poll.role) != (&key.cluster, &key.pool, key.role) {
@@ -87,8 +86,9 @@ pub(super) async fn poll(
     };
     let orders = wait_for_work(&app, caller.client, &poll, &ask).await?;
     let (signer, ttl, nonce) = (app.dispatch_key.clone(), app.lease_ttl_s, poll.nonce);
+    let count = orders.len();
     let sign_all = move || answer(&orders, &ask, &signer, ttl, nonce);
-    let body = compute(sign_all).await?;
+    let body = compute_signatures(count, sign_all).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -183,14 +183,14 @@ fn dispatch(order: &Order, ask: &Ask, ttl: u32, nonce: Nonce) -> Dispatch {
 /// `POST /v1/leases`.
 pub(super) async fn renew(
     State(app): State<App>,
-    AnExecutor(caller): AnExecutor,
+    AnExecutor(_, keys): AnExecutor,
     body: Body,
 ) -> Result<Json<Renewed>, Problem> {
     let Renew { leases } = body_json(body).await?;
     if leases.len() > RENEWALS_MAX {
         return Err(Problem::too_large("the number of leases", RENEWALS_MAX));
     }
-    let executors = read::keys(&app.store.readers, &caller.client).await?.into_keys().collect();
+    let executors = keys.into_keys().collect();
     let leases = app.store.writer.ask(|reply| Command::Renew { executors, leases, reply }).await?;
     Ok(Json(Renewed { leases }))
 }
@@ -198,7 +198,7 @@ pub(super) async fn renew(
 /// `POST /v1/reports`.
 pub(super) async fn report(
     State(app): State<App>,
-    AnExecutor(caller): AnExecutor,
+    AnExecutor(_, keys): AnExecutor,
     body: Body,
 ) -> Result<Json<ReportsTaken>, Problem> {
     #[derive(Deserialize)]
@@ -209,8 +209,8 @@ pub(super) async fn report(
     if envelopes.len() > REPORTS_MAX {
         return Err(Problem::too_large("the number of reports", REPORTS_MAX));
     }
-    let keys = read::keys(&app.store.readers, &caller.client).await?;
     let public = keys.values().filter_map(|key| PublicKey::from_base64(&key.public).ok()).collect::<Vec<_>>();
+    let count = envelopes.len();
     let verify = move || {
         let keys = KeySet::new(public, 1);
         let one = |envelope: &RawValue| {
@@ -221,7 +221,7 @@ pub(super) async fn report(
         };
         envelopes.iter().map(|envelope| one(envelope)).collect::<Vec<_>>()
     };
-    let read = compute(verify).await?;
+    let read = compute_signatures(count, verify).await?;
     let reports: Vec<Report> = read.iter().flatten().cloned().collect();
     let taken = app.store.writer.ask(|reply| Command::Report { reports, reply }).await?;
     let mut taken = taken.into_iter();

@@ -30,7 +30,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     Problem,
-    limits::{BLOB_TIMEOUT, CALL_TIMEOUT, TOKEN_BODY_BYTES_MAX, TOKEN_REFUSALS_HELD_MAX},
+    limits::{
+        BLOB_TIMEOUT, CALL_TIMEOUT, SIGNATURES_AT_ONCE_MAX, TOKEN_BODY_BYTES_MAX, TOKEN_REFUSALS_HELD_MAX,
+    },
     store::Store,
 };
 
@@ -138,6 +140,15 @@ fn is_length_limit(error: &axum::Error) -> bool {
 /// Runs work that keeps a core busy where it holds up nobody else.
 async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+}
+
+/// Makes or checks so many signatures; at once where they are so few that waking another thread
+/// costs as much.
+async fn compute_signatures<T: Send + 'static>(
+    signatures: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    if signatures <= SIGNATURES_AT_ONCE_MAX { Ok(work()) } else { compute(work).await }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use cofferdam_protocol::{
     select::select,
 };
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{App, body_json, caller::APerson};
 use crate::{
@@ -105,12 +105,14 @@ pub(super) async fn watch(
 ) -> Result<Json<RunView>, Problem> {
     let run = RunId::new(run).map_err(Problem::bad_request)?;
     let mut changed = app.store.signals.runs.subscribe();
+    let mut ended = app.store.signals.ends.subscribe();
     let mut stopping = app.stopping.clone();
     let wait = Duration::from_millis(u64::from(watch.wait_ms.unwrap_or(0).min(WAIT_MS_MAX)));
     let deadline = Instant::now() + wait;
     if let Some(after) = watch.after {
         loop {
             changed.mark_unchanged();
+            ended.mark_unchanged();
             let tasks = match read::version(&app.store.readers, &run).await? {
                 Some((version, tasks)) if version <= after => tasks,
                 _ => break,
@@ -122,8 +124,8 @@ pub(super) async fn watch(
                 }
             };
             match timeout_at(deadline, news).await {
-                // Changes that come in bursts are answered together.
-                Ok(true) => tokio::time::sleep(watch_pause(tasks)).await,
+                // Changes that come in bursts are answered together; an end is told at once.
+                Ok(true) => drop(timeout(watch_pause(tasks), ended.changed()).await),
                 _ => break,
             }
         }
@@ -131,7 +133,7 @@ pub(super) async fn watch(
     view(&app, &run, watch.after.filter(|_| watch.changes)).await
 }
 
-/// Each look at a large run takes a while: it is looked at less often.
+/// A look costs as much as giving out a task, and more where a run is large: then it is looked at less often.
 fn watch_pause(tasks: u64) -> Duration {
     (WATCH_PAUSE + Duration::from_micros(tasks.saturating_mul(20))).min(WATCH_PAUSE_MAX)
 }

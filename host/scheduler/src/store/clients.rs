@@ -4,11 +4,12 @@ use std::path::Path;
 
 use cofferdam_ids::{Sha256Digest, Timestamp};
 use serde::Serialize;
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
 use subtle::ConstantTimeEq as _;
 
 use super::{
     database_time, open_database,
+    read::{EnrolledKey, Keys},
     words::{from_word, word},
 };
 use crate::{StartError, limits::NAME_BYTES_MAX};
@@ -115,7 +116,7 @@ pub async fn list(data: &Path) -> Result<Vec<ClientView>, StartError> {
     .fetch_all(&mut connection)
     .await
     .map_err(broken)?;
-    let view = |row: &sqlx::sqlite::SqliteRow| -> Result<ClientView, sqlx::Error> {
+    let view = |row: &SqliteRow| -> Result<ClientView, sqlx::Error> {
         Ok(ClientView {
             client_id: row.try_get("id")?,
             kind: from_word(row.try_get("kind")?)?,
@@ -172,18 +173,52 @@ pub(crate) async fn check_secret(
 pub(crate) async fn check_token(readers: &SqlitePool, token: &str) -> Result<Option<Caller>, sqlx::Error> {
     // Found by the digest of 32 random bytes: how long the search takes says nothing about a token.
     let row = sqlx::query(
-        "SELECT c.id, c.name, c.kind, c.keys_max FROM tokens t JOIN clients c ON c.id = t.client
+        "SELECT c.id AS client, c.name AS called, c.kind, c.keys_max FROM tokens t
+         JOIN clients c ON c.id = t.client
          WHERE t.sha256 = ? AND t.expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER)
            AND c.revoked_at IS NULL",
     )
     .bind(Sha256Digest::of(token.as_bytes()).as_bytes().as_slice())
     .fetch_optional(readers)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Caller {
-        client: row.try_get("id")?,
-        name: row.try_get("name")?,
+    row.as_ref().map(caller).transpose()
+}
+
+/// As [`check_token`], and the keys the caller has enrolled: one question, as executors ask it with
+/// every call.
+pub(crate) async fn check_executor_token(
+    readers: &SqlitePool,
+    token: &str,
+) -> Result<Option<(Caller, Keys)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT c.id AS client, c.name AS called, c.kind, c.keys_max, e.id, e.public, e.cluster, e.pool, e.role
+         FROM tokens t JOIN clients c ON c.id = t.client LEFT JOIN executors e ON e.client = c.id
+         WHERE t.sha256 = ? AND t.expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER)
+           AND c.revoked_at IS NULL",
+    )
+    .bind(Sha256Digest::of(token.as_bytes()).as_bytes().as_slice())
+    .fetch_all(readers)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut keys = Keys::new();
+    for row in &rows {
+        let Some(id) = row.try_get::<Option<&str>, _>("id")? else { continue };
+        let key = EnrolledKey {
+            public: row.try_get("public")?,
+            cluster: from_word(row.try_get("cluster")?)?,
+            pool: from_word(row.try_get("pool")?)?,
+            role: from_word(row.try_get("role")?)?,
+        };
+        keys.insert(from_word(id)?, key);
+    }
+    Ok(Some((caller(first)?, keys)))
+}
+
+fn caller(row: &SqliteRow) -> Result<Caller, sqlx::Error> {
+    Ok(Caller {
+        client: row.try_get("client")?,
+        name: row.try_get("called")?,
         kind: from_word(row.try_get("kind")?)?,
         keys_max: row.try_get("keys_max")?,
-    }))
+    })
 }

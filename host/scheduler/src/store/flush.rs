@@ -1,4 +1,5 @@
-//! Writing what changed in memory to the tables: a few statements for a whole batch.
+//! Writing what changed in memory to the tables, and the commit: one question to the store for a whole
+//! batch.
 //!
 //! Rows travel as one JSON text per table, so that a batch costs one statement, not one per row.
 
@@ -13,51 +14,54 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::{
+    command::PollFacts,
     load::Book,
     words::{number, to_json, word},
 };
 
-const UPSERT_TASKS: &str = "
+/// What a batch leaves behind, and its commit: one text, so that the store is asked once. What there
+/// is none of is an empty list, which costs next to nothing.
+const WRITE_AND_COMMIT: &str = "
     INSERT INTO run_tasks (run, place, task, state, attempt, fence, ready_at, lease_id, dispatch_id, expires_at,
                            executor, code, because, started_at, ended_at, duration_s, rows_affected, version)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
            value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
            value ->> 15, value ->> 16, value ->> 17
-    FROM json_each(?1) WHERE true
+    FROM json_each(?) WHERE true
     ON CONFLICT (run, place) DO UPDATE SET
         state = excluded.state, attempt = excluded.attempt, fence = excluded.fence, ready_at = excluded.ready_at,
         lease_id = excluded.lease_id, dispatch_id = excluded.dispatch_id, expires_at = excluded.expires_at,
         executor = excluded.executor, code = excluded.code, because = excluded.because,
         started_at = excluded.started_at, ended_at = excluded.ended_at, duration_s = excluded.duration_s,
-        rows_affected = excluded.rows_affected, version = excluded.version";
-
-const UPDATE_RUNS: &str = "
+        rows_affected = excluded.rows_affected, version = excluded.version;
     UPDATE runs SET state = v.value ->> 1, version = v.value ->> 2, cancelled = v.value ->> 3,
                     ended_at = v.value ->> 4
-    FROM json_each(?1) AS v WHERE runs.id = v.value ->> 0";
-
-const INSERT_ATTEMPTS: &str = "
+    FROM json_each(?) AS v WHERE runs.id = v.value ->> 0;
     INSERT INTO attempts (lease_id, run, place, executor, attempt, fence, state, code, at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
            value ->> 8
-    FROM json_each(?1) WHERE true
-    ON CONFLICT (lease_id) DO NOTHING";
-
-const UPDATE_REPORTERS: &str = "
+    FROM json_each(?) WHERE true
+    ON CONFLICT (lease_id) DO NOTHING;
     UPDATE executors SET last_report = v.value ->> 1
-    FROM json_each(?1) AS v WHERE executors.id = v.value ->> 0";
+    FROM json_each(?) AS v WHERE executors.id = v.value ->> 0;
+    UPDATE executors SET boot = v.value ->> 1, poll_seq = v.value ->> 2, last_poll_at = v.value ->> 3,
+                         version = v.value ->> 4, ledger_size = v.value ->> 5, ledger_head = v.value ->> 6
+    FROM json_each(?) AS v WHERE executors.id = v.value ->> 0 AND executors.client = v.value ->> 7;
+    UPDATE counters SET value = ? WHERE name = 'fence' AND value < ?;
+    COMMIT";
 
-/// Writes all changes of the queue; gives the runs that ended.
+/// The last poll of each executor in a batch.
+pub(crate) type Polls = HashMap<ExecutorId, (String, PollFacts)>;
+
+/// Writes all changes of the queue and the polls that came, and commits; gives the runs that ended.
 pub(crate) async fn flush(
     db: &mut SqliteConnection,
     book: &mut Book,
+    polls: &Polls,
     now: Timestamp,
 ) -> Result<Vec<RunId>, sqlx::Error> {
     let queue = &mut book.queue;
     let changes = queue.take_changes();
-    if changes.runs.is_empty() && changes.attempts.is_empty() {
-        return Ok(Vec::new());
-    }
     let (mut runs, mut tasks, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for (id, places) in &changes.runs {
         let (Some(state), Some(version)) = (queue.state(id), queue.version(id)) else { continue };
@@ -70,26 +74,18 @@ pub(crate) async fn flush(
         tasks
             .extend(places.iter().map(|i| task_row((id, version), *i, plan.tasks[*i].id.as_str(), &all[*i])));
     }
-    write(db, UPSERT_TASKS, &tasks).await?;
-    write(db, UPDATE_RUNS, &runs).await?;
-    write(db, INSERT_ATTEMPTS, &attempt_rows(&changes)).await?;
-    write(db, UPDATE_REPORTERS, &reporter_rows(&changes)?).await?;
-    let fence = queue.last_fence();
-    if fence != book.fence {
-        sqlx::query("UPDATE counters SET value = ? WHERE name = 'fence' AND value < ?1")
-            .bind(number(fence.0))
-            .execute(db)
-            .await?;
-        book.fence = fence;
-    }
+    let fence = number(queue.last_fence().0);
+    sqlx::query(WRITE_AND_COMMIT)
+        .bind(to_json(&tasks)?)
+        .bind(to_json(&runs)?)
+        .bind(to_json(&attempt_rows(&changes))?)
+        .bind(to_json(&reporter_rows(&changes)?)?)
+        .bind(to_json(&poll_rows(polls, now))?)
+        .bind(fence)
+        .bind(fence)
+        .execute(db)
+        .await?;
     Ok(ended)
-}
-
-async fn write(db: &mut SqliteConnection, sql: &'static str, rows: &[Value]) -> Result<(), sqlx::Error> {
-    if !rows.is_empty() {
-        sqlx::query(sql).bind(to_json(&rows)?).execute(db).await?;
-    }
-    Ok(())
 }
 
 fn task_row((run, version): (&RunId, u64), place: usize, id: &str, task: &TaskStatus) -> Value {
@@ -136,4 +132,12 @@ fn reporter_rows(changes: &Changes) -> Result<Vec<Value>, sqlx::Error> {
         }
     }
     last.into_iter().map(|(executor, report)| Ok(json!([executor, to_json(&report)?]))).collect()
+}
+
+fn poll_rows(polls: &Polls, now: Timestamp) -> Vec<Value> {
+    let row = |(executor, (client, facts)): (&ExecutorId, &(String, PollFacts))| {
+        let (seq, at, ledger) = (number(facts.poll_seq), now.as_millis(), facts.ledger);
+        json!([executor, facts.boot, seq, at, facts.version, number(ledger.size), ledger.head, client])
+    };
+    polls.iter().map(row).collect()
 }

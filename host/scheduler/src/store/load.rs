@@ -17,16 +17,13 @@ use super::{
 pub(crate) struct Book {
     pub(crate) queue: Queue,
     pub(crate) metas: HashMap<RunId, Arc<RunMeta>>,
-    /// The last fence that is written.
-    pub(crate) fence: Fence,
 }
 
 /// Reads the runs under way.
 pub(crate) async fn load(db: &mut SqliteConnection, releases: &ReleaseCache) -> Result<Book, sqlx::Error> {
     let last: i64 =
         sqlx::query_scalar("SELECT value FROM counters WHERE name = 'fence'").fetch_one(&mut *db).await?;
-    let fence = Fence(count(last));
-    let mut book = Book { queue: Queue::new(fence), metas: HashMap::new(), fence };
+    let mut book = Book { queue: Queue::new(Fence(count(last))), metas: HashMap::new() };
     let runs =
         sqlx::query("SELECT * FROM runs WHERE state = 'running' ORDER BY id").fetch_all(&mut *db).await?;
     for row in &runs {

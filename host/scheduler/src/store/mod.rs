@@ -25,14 +25,14 @@ use sqlx::{
 };
 
 pub use blobs::Blobs;
-pub(crate) use clients::{Caller, check_secret, check_token, random_text};
+pub(crate) use clients::{Caller, check_executor_token, check_secret, check_token, random_text};
 pub use clients::{ClientKind, ClientView, NewClient};
 pub use clients::{
     create as create_client, forget_keys as forget_client_keys, list as list_clients, revoke as revoke_client,
 };
 pub(crate) use command::{Command, Order, PollFacts, RunMeta, Start};
 pub(crate) use load::release as load_release;
-pub(crate) use read::EnrolledKey;
+pub(crate) use read::{EnrolledKey, Keys};
 pub(crate) use writer::{Signals, WriterHandle};
 
 use crate::{StartError, limits::READERS_MAX};

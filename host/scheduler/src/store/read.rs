@@ -22,23 +22,7 @@ pub(crate) struct EnrolledKey {
 }
 
 /// The executors a client has enrolled, by id.
-pub(crate) async fn keys(
-    db: &SqlitePool,
-    client: &str,
-) -> Result<HashMap<ExecutorId, EnrolledKey>, sqlx::Error> {
-    let sql = "SELECT id, public, cluster, pool, role FROM executors WHERE client = ?";
-    let rows = sqlx::query(sql).bind(client).fetch_all(db).await?;
-    let entry = |row: &SqliteRow| {
-        let key = EnrolledKey {
-            public: row.try_get("public")?,
-            cluster: from_word(row.try_get("cluster")?)?,
-            pool: from_word(row.try_get("pool")?)?,
-            role: from_word(row.try_get("role")?)?,
-        };
-        Ok((from_word(row.try_get("id")?)?, key))
-    };
-    rows.iter().map(entry).collect()
-}
+pub(crate) type Keys = HashMap<ExecutorId, EnrolledKey>;
 
 /// A project's pinned root: envelope and digest.
 pub(crate) async fn root(

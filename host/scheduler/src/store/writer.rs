@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     command::{Command, Order, PollFacts, Reply},
     database_time,
-    flush::flush,
+    flush::{Polls, flush},
     load::{Book, load},
     release_cache::ReleaseCache,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Signals {
     apply: watch::Sender<u64>,
     /// A run changed.
     pub(crate) runs: watch::Sender<u64>,
+    /// A run ended.
+    pub(crate) ends: watch::Sender<u64>,
 }
 
 impl Signals {
@@ -54,7 +56,7 @@ impl Signals {
 impl Default for Signals {
     fn default() -> Self {
         let bell = || watch::Sender::new(0);
-        Self { run: bell(), apply: bell(), runs: bell() }
+        Self { run: bell(), apply: bell(), runs: bell(), ends: bell() }
     }
 }
 
@@ -115,7 +117,9 @@ struct Batch {
     /// Something may be leased now that could not be before.
     new_work: bool,
     changed: bool,
+    ended: bool,
     close: bool,
+    polls: Polls,
 }
 
 impl Batch {
@@ -127,6 +131,12 @@ impl Batch {
             let _ = reply.send(if durable { answer } else { failed() });
         }));
     }
+}
+
+/// Begins a transaction; gives the database's clock.
+async fn begin(db: &mut SqliteConnection) -> Result<Timestamp, sqlx::Error> {
+    let sql = "BEGIN IMMEDIATE; SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+    sqlx::query_scalar(sql).fetch_one(db).await.map(Timestamp::from_millis)
 }
 
 impl Writer {
@@ -162,6 +172,9 @@ impl Writer {
             if batch.changed {
                 self.signals.runs.send_modify(|n| *n += 1);
             }
+            if durable && batch.ended {
+                self.signals.ends.send_modify(|n| *n += 1);
+            }
             for role in [Role::Run, Role::Apply] {
                 if batch.new_work && self.book.queue.has_ready(role, self.clock) {
                     self.signals.work(role).send_modify(|n| *n += 1);
@@ -184,14 +197,13 @@ impl Writer {
 
     /// One batch: begin, what time did, what was asked, write, commit.
     async fn transact(&mut self, commands: Vec<Command>, batch: &mut Batch) -> Result<(), sqlx::Error> {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.db).await?;
-        self.clock = self.clock.max(database_time(&mut self.db).await?);
+        self.clock = self.clock.max(begin(&mut self.db).await?);
         batch.new_work |= self.book.queue.expire(self.clock) > 0;
         for command in commands {
             self.apply(command, batch).await?;
         }
-        let ended = flush(&mut self.db, &mut self.book, self.clock).await?;
-        sqlx::query("COMMIT").execute(&mut self.db).await?;
+        let ended = flush(&mut self.db, &mut self.book, &batch.polls, self.clock).await?;
+        batch.ended = !ended.is_empty();
         for run in ended {
             self.book.queue.remove(&run);
             self.book.metas.remove(&run);

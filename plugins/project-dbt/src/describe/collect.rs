@@ -32,11 +32,7 @@ impl Build<'_> {
         let shared = &self.around.shared;
         let root = shared.project.name.clone();
         let mut library = Library::new(&root, &shared.target.kind);
-        for (path, block) in crate::builtin::blocks() {
-            if let Some(problem) = library.insert(crate::builtin::PACKAGE, path, block) {
-                self.problems.add(&problem.path, problem.line, problem.coded());
-            }
-        }
+        library.shelve(crate::builtin::BLOCKS);
         for dispatch in &shared.project.dispatch {
             library.dispatch(&dispatch.macro_namespace, dispatch.search_order.clone());
         }

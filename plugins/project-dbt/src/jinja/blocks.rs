@@ -63,6 +63,40 @@ impl Block {
     }
 }
 
+/// A block of the built-in package, found when this crate was built.
+#[derive(Debug)]
+pub struct Ready {
+    /// Its file in the package.
+    pub file: &'static str,
+    /// As [`Block::kind`].
+    pub kind: BlockKind,
+    /// As [`Block::name`].
+    pub name: &'static str,
+    /// As [`Block::line`].
+    pub line: u32,
+    /// As [`Block::text`].
+    pub text: &'static str,
+    /// As [`Block::inside`].
+    pub inside: (usize, usize),
+    /// As [`Block::body_line`].
+    pub body_line: u32,
+}
+
+impl Ready {
+    /// The block.
+    #[must_use]
+    pub fn block(&self) -> Block {
+        Block {
+            kind: self.kind,
+            name: self.name.to_owned(),
+            line: self.line,
+            text: Cow::Borrowed(self.text),
+            inside: self.inside.0..self.inside.1,
+            body_line: self.body_line,
+        }
+    }
+}
+
 /// What is wrong with a file before anything is rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceProblem {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use super::blocks::all_blocks;
-pub use super::blocks::{Block, BlockKind, SourceProblem, blocks};
+pub use super::blocks::{Block, BlockKind, Ready, SourceProblem, blocks};
 use super::problem::Unit;
 use super::syntax::{self, MacroDef, Stmt, SyntaxError};
 
@@ -33,6 +33,11 @@ pub struct Macro {
 }
 
 impl Macro {
+    fn new(package: &str, path: &str, block: Block) -> Arc<Self> {
+        let (package, path) = (package.to_owned(), path.to_owned());
+        Arc::new(Self { package, path, block, compiled: OnceLock::new() })
+    }
+
     /// Its unique id: `macro.<package>.<name>`.
     #[must_use]
     pub fn id(&self) -> String {
@@ -80,8 +85,13 @@ pub struct Library {
     root: String,
     prefixes: Vec<String>,
     dispatch: BTreeMap<String, Vec<String>>,
+    /// By package and name: where in `macros`.
     packages: BTreeMap<String, HashMap<String, usize>>,
     macros: Vec<Arc<Macro>>,
+    /// What the built-in package holds, ordered by name, and what of it was asked for. Among all macros
+    /// these come first.
+    shelf: &'static [Ready],
+    taken: Vec<OnceLock<Arc<Macro>>>,
     words: OnceLock<HashMap<String, Vec<usize>>>,
     needs: OnceLock<Vec<OnceLock<Vec<usize>>>>,
 }
@@ -104,6 +114,8 @@ impl Library {
             dispatch: BTreeMap::new(),
             packages: [root, BUILTIN].map(|name| (name.to_owned(), HashMap::new())).into(),
             macros: Vec::new(),
+            shelf: &[],
+            taken: Vec::new(),
             words: OnceLock::new(),
             needs: OnceLock::new(),
         }
@@ -142,6 +154,14 @@ impl Library {
         self.packages.entry(name.to_owned()).or_default();
     }
 
+    /// Gives the built-in package its macros, ordered by name. A macro of that package that was added
+    /// before counts instead of the one here.
+    pub fn shelve(&mut self, shelf: &'static [Ready]) {
+        self.shelf = shelf;
+        self.taken = shelf.iter().map(|_| OnceLock::new()).collect();
+        self.forget_words();
+    }
+
     /// Adds the macros of one file. The package `dbt` is the built-in one.
     pub fn add(&mut self, package: &str, path: &str, text: &str) -> Vec<SourceProblem> {
         self.package(package);
@@ -157,9 +177,7 @@ impl Library {
 
     /// Adds one block that was found before.
     pub fn insert(&mut self, package: &str, path: &str, block: Block) -> Option<SourceProblem> {
-        let names = self.packages.entry(package.to_owned()).or_default();
-        if let Some(other) = names.get(&block.name) {
-            let other = &self.macros[*other];
+        if let Some(other) = self.of_package(package, &block.name) {
             return Some(SourceProblem {
                 path: path.to_owned(),
                 line: block.line,
@@ -169,23 +187,39 @@ impl Library {
                 ),
             });
         }
+        let names = self.packages.entry(package.to_owned()).or_default();
         names.insert(block.name.clone(), self.macros.len());
-        let (package, path) = (package.to_owned(), path.to_owned());
-        self.macros.push(Arc::new(Macro { package, path, block, compiled: OnceLock::new() }));
-        self.words = OnceLock::new();
-        self.needs = OnceLock::new();
+        self.macros.push(Macro::new(package, path, block));
+        self.forget_words();
         None
     }
 
-    /// All macros, in the order in which they were added.
+    fn forget_words(&mut self) {
+        self.words = OnceLock::new();
+        self.needs = OnceLock::new();
+    }
+
+    /// All macros, the built-in ones first, each package's in the order in which they were added.
     pub fn macros(&self) -> impl Iterator<Item = &Macro> {
-        self.macros.iter().map(|one| &**one)
+        (0..self.count()).map(|index| &**self.at(index))
+    }
+
+    fn count(&self) -> usize {
+        self.shelf.len() + self.macros.len()
+    }
+
+    /// One of all macros.
+    fn at(&self, index: usize) -> &Arc<Macro> {
+        match self.shelf.get(index) {
+            Some(ready) => self.taken[index].get_or_init(|| Macro::new(BUILTIN, ready.file, ready.block())),
+            None => &self.macros[index - self.shelf.len()],
+        }
     }
 
     /// Reads every macro that was added from outside of the built-in package. Gives what is wrong.
     #[must_use]
     pub fn check(&self) -> Vec<SourceProblem> {
-        let wrong = self.macros.iter().filter(|one| one.package != BUILTIN).filter_map(|one| {
+        let wrong = self.macros().filter(|one| one.package != BUILTIN).filter_map(|one| {
             let why = one.compiled().err()?;
             Some(SourceProblem {
                 path: one.path.clone(),
@@ -206,8 +240,17 @@ impl Library {
 
     /// A macro of a package.
     pub(super) fn of_package(&self, package: &str, name: &str) -> Option<&Arc<Macro>> {
-        let index = self.packages.get(package)?.get(name)?;
-        self.macros.get(*index)
+        let added = self.packages.get(package)?.get(name).and_then(|index| self.macros.get(*index));
+        added.or_else(|| self.shelved(package, name))
+    }
+
+    /// A macro of the built-in package as it came.
+    fn shelved(&self, package: &str, name: &str) -> Option<&Arc<Macro>> {
+        if package != BUILTIN {
+            return None;
+        }
+        let index = self.shelf.binary_search_by(|ready| ready.name.cmp(name)).ok()?;
+        Some(self.at(index))
     }
 
     /// A macro of a package, else of the root project.
@@ -299,7 +342,7 @@ impl Library {
     fn words(&self) -> &HashMap<String, Vec<usize>> {
         self.words.get_or_init(|| {
             let mut words: HashMap<String, Vec<usize>> = HashMap::new();
-            for (index, one) in self.macros.iter().enumerate() {
+            for (index, one) in self.macros().enumerate() {
                 let name = &one.block.name;
                 words.entry(name.clone()).or_default().push(index);
                 for prefix in &self.prefixes {
@@ -329,12 +372,12 @@ impl Library {
 
     /// All macros that a text may call, directly or by way of others.
     fn closure(&self, text: &str) -> BTreeSet<usize> {
-        let all = self.needs.get_or_init(|| self.macros.iter().map(|_| OnceLock::new()).collect());
+        let all = self.needs.get_or_init(|| (0..self.count()).map(|_| OnceLock::new()).collect());
         let mut known = BTreeSet::new();
         let mut next = self.mentioned(text);
         while let Some(index) = next.pop() {
             if known.insert(index) {
-                let needs = all[index].get_or_init(|| self.mentioned(&self.macros[index].block.text));
+                let needs = all[index].get_or_init(|| self.mentioned(&self.at(index).block.text));
                 next.extend(needs.iter().filter(|need| !known.contains(need)));
             }
         }
@@ -347,7 +390,7 @@ impl Library {
     pub fn needed_by(&self, text: &str) -> Vec<MacroFile> {
         let mut files: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
         for index in self.closure(text) {
-            let one = &self.macros[index];
+            let one = self.at(index);
             if one.package != BUILTIN {
                 files.entry((&one.package, &one.path)).or_default().push(one.block.name.clone());
             }
@@ -366,6 +409,6 @@ impl Library {
         let has = |text: &str| {
             text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|candidate| candidate == word)
         };
-        has(text) || self.closure(text).into_iter().any(|index| has(&self.macros[index].block.text))
+        has(text) || self.closure(text).into_iter().any(|index| has(&self.at(index).block.text))
     }
 }

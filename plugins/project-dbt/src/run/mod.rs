@@ -29,6 +29,7 @@ mod wire;
 mod world;
 
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use cofferdam_sdk::{Access, Context, Failure, Invocation, Level, Outcome, TaskFailure};
@@ -59,7 +60,8 @@ pub(crate) struct Run<'a> {
 /// # Errors
 /// Where a template cannot be rendered, the warehouse refuses, or a test finds rows.
 pub(crate) fn run(cx: &Context<'_>, invocation: &Invocation) -> Result<Outcome, TaskFailure> {
-    let document = Document::read(cx.files, invocation)?;
+    // An attempt's memory goes as a whole at its end; what is large is not taken apart before.
+    let document = ManuallyDrop::new(Document::read(cx.files, invocation)?);
     let ask = Ask::read(invocation, &document.shared.project.vars)?;
     let mysql = document.shared.target.is_mysql();
     let run = Run { cx, invocation, document: &document, ask: &ask, mysql };
@@ -75,7 +77,7 @@ pub(crate) fn run(cx: &Context<'_>, invocation: &Invocation) -> Result<Outcome, 
 
 impl Run<'_> {
     fn done(&self, report: &mut Report) -> Result<Outcome, TaskFailure> {
-        let engine = Engine::new(Arc::new(self.library()?));
+        let engine = ManuallyDrop::new(Engine::new(Arc::new(self.library()?)));
         let quoting = self.quoting();
         let wire = Wire::new(
             *self.cx,
@@ -137,9 +139,7 @@ impl Run<'_> {
         for (package, text) in &overridden {
             problems.extend(library.add(package, "overrides", text));
         }
-        for (path, block) in builtin::blocks() {
-            problems.extend(library.insert(builtin::PACKAGE, path, block));
-        }
+        library.shelve(builtin::BLOCKS);
         let mut files = BTreeMap::new();
         macro_files(self.document, &mut files);
         for file in files.into_values() {

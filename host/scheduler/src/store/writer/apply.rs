@@ -48,7 +48,7 @@ impl Writer {
                 batch.answer(reply, Ok(()));
             }
             Command::Poll { client, facts, ask, reply } => {
-                let answer = self.poll(&client, facts, &ask, !reply.is_closed()).await?;
+                let answer = self.poll(client, facts, &ask, !reply.is_closed(), &mut batch.polls).await?;
                 batch.changed |= answer.as_ref().is_ok_and(|orders| !orders.is_empty());
                 batch.answer(reply, answer);
             }
@@ -241,15 +241,17 @@ impl Writer {
 
     async fn poll(
         &mut self,
-        client: &str,
+        client: String,
         facts: Option<PollFacts>,
         ask: &Ask,
         is_waited_for: bool,
+        polls: &mut Polls,
     ) -> Result<Result<Vec<Order>, Problem>, sqlx::Error> {
-        if let Some(facts) = facts
-            && let Err(problem) = self.poll_came(client, &facts, ask).await?
-        {
-            return Ok(Err(problem));
+        if let Some(facts) = facts {
+            if let Err(problem) = self.poll_came(&facts, ask).await? {
+                return Ok(Err(problem));
+            }
+            polls.insert(ask.executor.clone(), (client, facts));
         }
         // Nobody would hear of these leases.
         if !is_waited_for {
@@ -268,13 +270,8 @@ impl Writer {
         Ok(Ok(orders.collect()))
     }
 
-    /// Keeps that a poll came; refuses one that came before or is of an earlier start.
-    async fn poll_came(
-        &mut self,
-        client: &str,
-        facts: &PollFacts,
-        ask: &Ask,
-    ) -> Result<Result<(), Problem>, sqlx::Error> {
+    /// Remembers that a poll came; refuses one that came before or is of an earlier start.
+    async fn poll_came(&mut self, facts: &PollFacts, ask: &Ask) -> Result<Result<(), Problem>, sqlx::Error> {
         let executor = &ask.executor;
         if let Entry::Vacant(entry) = self.boots.entry(executor.clone()) {
             let sql = "SELECT boot, poll_seq FROM executors WHERE id = ? AND boot IS NOT NULL";
@@ -296,24 +293,6 @@ impl Writer {
                     return Ok(Err(Problem::poll("the executor was started again since this start of it")));
                 }
             }
-        }
-        let done = sqlx::query(
-            "UPDATE executors SET boot = ?, poll_seq = ?, last_poll_at = ?, version = ?, ledger_size = ?,
-                                  ledger_head = ? WHERE id = ? AND client = ?",
-        )
-        .bind(facts.boot.as_str())
-        .bind(number(facts.poll_seq))
-        .bind(self.clock.as_millis())
-        .bind(&facts.version)
-        .bind(number(facts.ledger.size))
-        .bind(facts.ledger.head.to_string())
-        .bind(executor.as_str())
-        .bind(client)
-        .execute(&mut self.db)
-        .await?;
-        if done.rows_affected() == 0 {
-            self.boots.remove(executor);
-            return Ok(Err(Problem::not_enrolled()));
         }
         self.boots.insert(executor.clone(), (facts.boot.clone(), facts.poll_seq));
         Ok(Ok(()))

@@ -48,6 +48,13 @@ impl Parser {
 
     /// An expression without `if`: what stands behind `in` of a loop, and in conditions.
     pub(super) fn any_of(&mut self) -> Read<Node> {
+        if !self.is_word("not") {
+            let first = self.unary()?;
+            if !self.continues() {
+                return Ok(first);
+            }
+            self.first = Some(first);
+        }
         let line = self.line();
         let mut parts = vec![self.all_of()?];
         while self.skip_word("or") {
@@ -149,8 +156,23 @@ impl Parser {
         Ok(if rest.is_empty() { first } else { Node { line, kind: Expr::Binary(Box::new(first), rest) } })
     }
 
+    /// Whether an operator of any rank stands here. Most values stand alone; they need not go through
+    /// all ranks.
+    fn continues(&self) -> bool {
+        match self.peek() {
+            Some(Tok::Word(word)) => matches!(&**word, "and" | "or" | "in" | "not"),
+            Some(Tok::Op(op)) => {
+                !matches!(*op, ")" | "," | "]" | "}" | "=" | ":" | "(" | "[" | "{" | "." | "|")
+            }
+            _ => false,
+        }
+    }
+
     /// Signs, a value, and what follows it. Filters and tests behind a sign hold for the signed value.
     fn unary(&mut self) -> Read<Node> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
         let line = self.line();
         let mut signs = Vec::new();
         while let Some(Tok::Op(op @ ("-" | "+"))) = self.peek() {
@@ -191,12 +213,13 @@ impl Parser {
                     Expr::Var(word)
                 }
             },
-            Tok::Str(mut text) => {
+            Tok::Str(text) => {
+                let mut text = std::borrow::Cow::Borrowed(&*text);
                 while let Some(Tok::Str(more)) = self.peek() {
-                    text.push_str(more);
+                    text.to_mut().push_str(more);
                     self.advance();
                 }
-                Expr::Const(Value::from(text))
+                Expr::Const(Value::from(&*text))
             }
             Tok::Int(value) => Expr::Const(int(value)),
             Tok::Float(value) => Expr::Const(Value::from(value)),

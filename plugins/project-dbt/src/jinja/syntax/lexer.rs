@@ -7,6 +7,7 @@
 //! end at the end of a template is dropped, every line end is read as `\n`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::scan::{next_mark, word_tag};
 use super::{Name, SyntaxError};
@@ -14,13 +15,13 @@ use super::{Name, SyntaxError};
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Tok {
-    Text(String),
+    Text(Arc<str>),
     VarStart,
     VarEnd,
     TagStart,
     TagEnd,
     Word(Name),
-    Str(String),
+    Str(Arc<str>),
     Int(i128),
     Float(f64),
     Op(&'static str),
@@ -33,16 +34,61 @@ pub(super) struct Token {
     pub(super) tok: Tok,
 }
 
-const OPERATORS: [&str; 27] = [
-    "//", "**", "==", "!=", ">=", "<=", "+", "-", "*", "/", "%", "~", "(", ")", "[", "]", "{", "}", ",", ".",
-    ":", "|", "<", ">", "=", ";", "!",
-];
+/// Bytes of a template that make one token, about.
+const BYTES_A_TOKEN: usize = 8;
+
+/// The operator that a text begins with.
+fn operator(rest: &str) -> Option<&'static str> {
+    let bytes = rest.as_bytes();
+    Some(match (bytes.first()?, bytes.get(1)) {
+        (b'/', Some(b'/')) => "//",
+        (b'*', Some(b'*')) => "**",
+        (b'=', Some(b'=')) => "==",
+        (b'!', Some(b'=')) => "!=",
+        (b'>', Some(b'=')) => ">=",
+        (b'<', Some(b'=')) => "<=",
+        (b'+', _) => "+",
+        (b'-', _) => "-",
+        (b'*', _) => "*",
+        (b'/', _) => "/",
+        (b'%', _) => "%",
+        (b'~', _) => "~",
+        (b'(', _) => "(",
+        (b')', _) => ")",
+        (b'[', _) => "[",
+        (b']', _) => "]",
+        (b'{', _) => "{",
+        (b'}', _) => "}",
+        (b',', _) => ",",
+        (b'.', _) => ".",
+        (b':', _) => ":",
+        (b'|', _) => "|",
+        (b'<', _) => "<",
+        (b'>', _) => ">",
+        (b'=', _) => "=",
+        (b';', _) => ";",
+        (b'!', _) => "!",
+        _ => return None,
+    })
+}
+
+/// Bytes of the name that a text begins with.
+fn name_length(rest: &str) -> usize {
+    let plain = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    match rest.as_bytes().get(plain) {
+        Some(byte) if !byte.is_ascii() => {
+            rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+        }
+        _ => plain,
+    }
+}
 
 /// Cuts a whole template.
 pub(super) fn lex(source: &str) -> Result<Vec<Token>, SyntaxError> {
     let source = plain_lines(source);
     let source = source.strip_suffix('\n').unwrap_or(&source);
-    let mut lexer = Lexer { source, at: 0, line: 1, tokens: Vec::new(), trim: false };
+    let tokens = Vec::with_capacity(source.len() / BYTES_A_TOKEN);
+    let mut lexer = Lexer { source, at: 0, line: 1, tokens, trim: false };
     lexer.template()?;
     Ok(lexer.tokens)
 }
@@ -146,7 +192,7 @@ impl<'s> Lexer<'s> {
         }
         self.trim = false;
         if !kept.is_empty() {
-            self.push(Tok::Text(kept.to_owned()));
+            self.push(Tok::Text(kept.into()));
         }
     }
 
@@ -168,7 +214,7 @@ impl<'s> Lexer<'s> {
                     text = text.trim_end();
                 }
                 if !text.is_empty() {
-                    self.push(Tok::Text(text.to_owned()));
+                    self.push(Tok::Text(text.into()));
                 }
                 self.skip(at + length);
                 self.trim = trim;
@@ -207,21 +253,21 @@ impl<'s> Lexer<'s> {
                 }
             }
             if next.is_alphabetic() || next == '_' {
-                let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+                let length = name_length(rest);
                 self.push(Tok::Word(rest[..length].into()));
-                self.skip(length);
+                self.at += length;
             } else if next.is_ascii_digit() {
                 self.number()?;
             } else if next == '"' || next == '\'' {
                 self.string(next)?;
-            } else if let Some(op) = OPERATORS.iter().find(|op| rest.starts_with(**op)) {
-                match *op {
+            } else if let Some(op) = operator(rest) {
+                match op {
                     "{" | "(" | "[" => braces += 1,
                     "}" | ")" | "]" => braces = braces.saturating_sub(1),
                     _ => {}
                 }
                 self.push(Tok::Op(op));
-                self.skip(op.len());
+                self.at += op.len();
             } else {
                 return self.fail(self.line, format!("`{next}` is not known here"));
             }
@@ -292,16 +338,16 @@ impl<'s> Lexer<'s> {
             return self.fail(self.line, "a text in quotes does not end");
         };
         let text = unescape(&rest[..end]);
-        self.push(Tok::Str(text));
+        self.push(Tok::Str(text.as_ref().into()));
         self.skip(end + 2);
         Ok(())
     }
 }
 
 /// The text a string of Python means.
-fn unescape(text: &str) -> String {
+fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('\\') {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -354,5 +400,5 @@ fn unescape(text: &str) -> String {
             }
         }
     }
-    out
+    Cow::Owned(out)
 }

@@ -159,7 +159,7 @@ pub(super) enum Target {
 #[derive(Debug)]
 pub(super) enum Stmt {
     /// Text.
-    Text(String),
+    Text(Arc<str>),
     /// `{{ … }}`.
     Emit(Node),
     /// `{% if %}` with its branches.

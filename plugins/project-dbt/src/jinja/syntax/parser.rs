@@ -55,6 +55,8 @@ pub(super) struct Parser {
     assigned: Vec<Name>,
     /// Whether the text becomes a value.
     pub(super) native: bool,
+    /// The first operand of the operators that are read next, where it was read before them.
+    pub(super) first: Option<Node>,
 }
 
 const SPECIAL: [&str; 3] = ["varargs", "kwargs", "caller"];
@@ -63,11 +65,23 @@ const FILES: [&str; 4] = ["include", "import", "from", "extends"];
 
 impl Parser {
     fn new(tokens: Vec<Token>) -> Self {
-        Self { tokens, at: 0, depth: 0, uses: [false; 3], loops: 0, assigned: Vec::new(), native: false }
+        Self {
+            tokens,
+            at: 0,
+            depth: 0,
+            uses: [false; 3],
+            loops: 0,
+            assigned: Vec::new(),
+            native: false,
+            first: None,
+        }
     }
 
-    /// The line of the next token.
+    /// The line of the next token, or of an operand that was read before.
     pub(super) fn line(&self) -> u32 {
+        if let Some(first) = &self.first {
+            return first.line;
+        }
         self.tokens.get(self.at).or(self.tokens.last()).map_or(1, |token| token.line)
     }
 
