@@ -11,6 +11,7 @@
 use std::{
     fs,
     hash::{Hash as _, Hasher},
+    io::Read as _,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -85,16 +86,25 @@ impl Artifacts {
 
     /// The artifact of a component. Blocks; call it from a thread that may.
     pub fn get(&self, component: &Blob) -> Result<Artifact, ExecutorError> {
-        let path = self.path(component.digest());
-        let kept = self.load(component.digest());
+        self.get_or(component.digest(), || compile(&self.program, component))
+    }
+
+    /// As [`Self::get`], of a component that is looked at only where it has to be compiled.
+    pub fn get_or(
+        &self,
+        component: Sha256Digest,
+        compile: impl FnOnce() -> Result<Vec<u8>, ExecutorError>,
+    ) -> Result<Artifact, ExecutorError> {
+        let path = self.path(component);
+        let kept = self.load(component);
         if let Some(Some(bytes)) = kept {
             return Ok(Artifact { bytes: Arc::new(bytes), origin: Origin::Cache });
         }
         let bytes = {
             let _permit = self.permit();
-            compile(&self.program, component)?
+            compile()?
         };
-        let tag = mac(&self.key, &self.parts(&component.digest(), &bytes));
+        let tag = mac(&self.key, &self.parts(&component, &bytes));
         let whole = [&tag[..], &bytes[..]].concat();
         if let Err(error) = write_cached(&path, &whole) {
             tracing::warn!(%error, "a compiled component could not be kept on disk");
@@ -106,15 +116,13 @@ impl Artifacts {
     /// None where there is no file; `Some(None)` where there is one that this executor did not make.
     fn load(&self, component: Sha256Digest) -> Option<Option<Vec<u8>>> {
         let path = self.path(component);
-        let mut whole = fs::read(&path).ok()?;
-        if whole.len() >= TAG_BYTES {
-            let bytes = whole.split_off(TAG_BYTES);
-            if mac_matches(&self.key, &self.parts(&component, &bytes), &whole) {
-                if let Ok(file) = fs::File::open(&path) {
-                    let _ = file.set_modified(SystemTime::now());
-                }
-                return Some(Some(bytes));
-            }
+        let mut file = fs::File::open(&path).ok()?;
+        let mut tag = [0; TAG_BYTES];
+        let mut bytes = Vec::new();
+        let read = file.read_exact(&mut tag).and_then(|()| file.read_to_end(&mut bytes));
+        if read.is_ok() && mac_matches(&self.key, &self.parts(&component, &bytes), &tag) {
+            let _ = file.set_modified(SystemTime::now());
+            return Some(Some(bytes));
         }
         let _ = fs::remove_file(&path);
         Some(None)

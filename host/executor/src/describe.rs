@@ -140,17 +140,15 @@ fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<
     let question = read_question(list)?;
     let files = read_files(question.files)?;
     let vars = args.vars.iter().map(|v| variable(v)).collect::<Result<_, _>>()?;
-    let component = read_component(&args.plugin)?;
-    let artifact = match &args.cache {
-        Some(cache) => compiled(cache, program, &component)?,
-        None => Arc::new(compile(program, &component)?),
-    };
+    let (component, bytes) = read_component(&args.plugin)?;
+    let artifact = compiled(args.cache.as_deref(), program, component, &bytes)?;
+    drop(bytes);
     let memory_bytes_max = LIMITS.memory_bytes;
     let (runner, lanes) = RunnerProcess::start(program, 1, memory_bytes_max)?;
-    runner.load(component.digest(), &artifact)?;
+    runner.load(component, &artifact)?;
     let plan = AttemptPlan {
         kind: GuestKind::Project,
-        component: component.digest(),
+        component,
         adapters: Vec::new(),
         interfaces: vec![Interface::ReleaseFiles, Interface::Telemetry],
         limits: LIMITS,
@@ -185,8 +183,17 @@ fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<
 }
 
 /// The loader's machine code, from a folder whose key no other user can read, or compiled anew.
-fn compiled(cache: &Path, program: &Path, component: &Blob) -> Result<Arc<Vec<u8>>, ExecutorError> {
-    Artifacts::shared(cache, program.to_owned())?.get(component).map(|artifact| artifact.bytes)
+fn compiled(
+    cache: Option<&Path>,
+    program: &Path,
+    component: Sha256Digest,
+    bytes: &[u8],
+) -> Result<Arc<Vec<u8>>, ExecutorError> {
+    let make = || compile(program, &Blob::take_in(bytes, component, bytes.len() as u64)?);
+    match cache {
+        Some(cache) => Ok(Artifacts::shared(cache, program.to_owned())?.get_or(component, make)?.bytes),
+        None => make().map(Arc::new),
+    }
 }
 
 /// Puts what the loader made into a folder. Its paths are for whoever builds the release to judge.
@@ -221,7 +228,7 @@ fn variable(text: &str) -> Result<NamedJson, ExecutorError> {
     Ok(NamedJson { name: name.to_owned(), json: json.to_owned() })
 }
 
-fn read_component(path: &Path) -> Result<Blob, ExecutorError> {
+fn read_component(path: &Path) -> Result<(Sha256Digest, Vec<u8>), ExecutorError> {
     let unreadable =
         |source| ExecutorError::Unreadable { what: "the component", path: path.to_owned(), source };
     let mut bytes = Vec::new();
@@ -231,7 +238,7 @@ fn read_component(path: &Path) -> Result<Blob, ExecutorError> {
         let limit = ByteCount(COMPONENT_BYTES_MAX);
         return Err(unreadable(io::Error::other(format!("it is longer than {limit}"))));
     }
-    Blob::take_in(bytes.as_slice(), Sha256Digest::of(&bytes), bytes.len() as u64)
+    Ok((Sha256Digest::of(&bytes), bytes))
 }
 
 fn bad_list(error: &dyn std::fmt::Display) -> ExecutorError {
@@ -252,15 +259,13 @@ fn read_files(files: Vec<HostFile>) -> Result<ReleaseFiles, ExecutorError> {
         let unreadable =
             |source| ExecutorError::Unreadable { what: "the file", path: file.host_path.clone(), source };
         let bytes = fs::read(&file.host_path).map_err(unreadable)?;
-        let (sha256, size) = (Sha256Digest::of(&bytes), bytes.len() as u64);
+        let size = bytes.len() as u64;
         sum += size;
         if sum > FILES_BYTES_MAX {
             let (size, limit) = (ByteCount(sum), ByteCount(FILES_BYTES_MAX));
             return Err(ExecutorError::FilesTooLarge { size, limit });
         }
-        if !packing.holds(&sha256) {
-            packing.add(sha256, size, &bytes)?;
-        }
+        let sha256 = packing.take_in(&bytes)?;
         entries.push(ReleaseFile { path: file.path, sha256, size });
     }
     ReleaseFiles::new(entries, Arc::new(packing.seal()?)).map_err(|e| bad_list(&e))

@@ -34,8 +34,6 @@ const READY_TIME_MAX: Duration = Duration::from_secs(10);
 const LOAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a write to the control socket may take; a runner that does not read is broken.
 const CONTROL_WRITE_TIME_MAX: Duration = Duration::from_secs(2);
-/// How long a runner whose control socket was closed may take to end.
-const END_TIME_MAX: Duration = Duration::from_secs(2);
 /// Bytes of one line a runner writes to its standard error.
 const STDERR_LINE_BYTES_MAX: u64 = 2048;
 /// Lines logged of one runner.
@@ -161,14 +159,8 @@ impl RunnerProcess {
 
 impl Drop for RunnerProcess {
     fn drop(&mut self) {
-        // The runner ends when its control socket closes; the lanes are closed by their owners.
-        let control = self.control.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = control.shutdown(std::net::Shutdown::Both);
+        // It holds nothing that would have to be put in order.
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let until = Instant::now() + END_TIME_MAX;
-        while Instant::now() < until && matches!(child.try_wait(), Ok(None)) {
-            thread::sleep(Duration::from_millis(5));
-        }
         let _ = child.kill();
         let _ = child.wait();
     }
