@@ -374,6 +374,18 @@ select pg_notify('a', 'b')
 select nextval('marts.ids'), nextval('Other'), nextval('"Odd".ids'::regclass)
 => select reads writes Odd.ids, marts.ids, marts.other
 
+# a sequence is made where its schema may be written
+create sequence if not exists marts.fresh as bigint increment by 2 start with 10 no cycle
+=> create reads writes marts.fresh
+
+# one that belongs to a column changes that column's table
+create sequence marts.fresh owned by raw.orders.id
+=> refused CD0231
+
+# and its numbers come out of no query
+create sequence marts.fresh start with (select max(id) from raw.secret)
+=> refused CD02
+
 # currval reads its sequence
 select currval('raw.ids') from raw.a
 => select reads raw.a, raw.ids

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation as Op, BinaryOperator, ColumnDef, ColumnOption,
-    CommentObject, CreateIndex, CreateTable, CreateTableLikeKind, CreateTableOptions, CreateView,
+    CommentObject, CreateIndex, CreateTable, CreateTableLikeKind, CreateTableOptions, CreateView, DataType,
     DropBehavior, Expr, Grant, GrantObjects, Ident, ObjectName, ObjectType, Privileges, RenameTableNameKind,
     Revoke, SetExpr, SqlOption, Statement, TableConstraint, Truncate,
     helpers::stmt_create_table::CreateTableBuilder,
@@ -60,6 +60,17 @@ pub(super) fn effect(walk: &mut Walk<'_>, statement: &Statement) -> Found<Kind> 
         Statement::CreateView(create) => create_view(walk, create),
         Statement::CreateIndex(create) => create_index(walk, create),
         Statement::AlterTable(alter) => alter_table(walk, alter),
+        Statement::CreateSequence {
+            temporary: false,
+            if_not_exists: _,
+            name,
+            data_type: None | Some(DataType::SmallInt(_) | DataType::Integer(_) | DataType::BigInt(_)),
+            sequence_options: _,
+            owned_by: None,
+        } if walk.is_postgres() => {
+            walk.write(name)?;
+            Ok(Kind::Create)
+        }
         Statement::Drop {
             object_type,
             if_exists: _,
@@ -85,26 +96,7 @@ pub(super) fn effect(walk: &mut Walk<'_>, statement: &Statement) -> Found<Kind> 
             }
             Ok(Kind::Alter)
         }
-        Statement::Grant(grant) => {
-            let Grant {
-                privileges,
-                objects,
-                grantees: _,
-                with_grant_option,
-                as_grantor,
-                granted_by,
-                current_grants,
-            } = grant;
-            only(
-                !with_grant_option
-                    && as_grantor.is_none()
-                    && granted_by.is_none()
-                    && current_grants.is_none(),
-                "GRANT",
-            )?;
-            rights(walk, privileges, objects.as_ref())?;
-            Ok(Kind::Grant)
-        }
+        Statement::Grant(grant) => give_rights(walk, grant),
         Statement::Revoke(revoke) => {
             let Revoke { grant_option_for, privileges, objects, grantees: _, granted_by, cascade } = revoke;
             only(!grant_option_for && granted_by.is_none() && cascade.is_none(), "REVOKE")?;
@@ -113,6 +105,16 @@ pub(super) fn effect(walk: &mut Walk<'_>, statement: &Statement) -> Found<Kind> 
         }
         other => Err(ReadingProblem::Kind(first_words(other))),
     }
+}
+
+fn give_rights(walk: &mut Walk<'_>, grant: &Grant) -> Found<Kind> {
+    let Grant { privileges, objects, grantees: _, with_grant_option, as_grantor, granted_by, current_grants } =
+        grant;
+    let plain =
+        !with_grant_option && as_grantor.is_none() && granted_by.is_none() && current_grants.is_none();
+    only(plain, "GRANT")?;
+    rights(walk, privileges, objects.as_ref())?;
+    Ok(Kind::Grant)
 }
 
 fn create_table(walk: &mut Walk<'_>, create: &CreateTable) -> Found<Kind> {
