@@ -80,11 +80,12 @@ impl Fencing<'_> {
         Ok(false)
     }
 
-    /// Commits, if the fence lets it.
-    pub(super) fn commit(&self, conn: &mut Conn, wait: &Wait<'_>) -> Result<(), Fault> {
+    /// Commits, if the fence lets it. Where no statement has said that it wrote the server is asked: a
+    /// function in a query may have.
+    pub(super) fn commit(&self, conn: &mut Conn, wrote: bool, wait: &Wait<'_>) -> Result<(), Fault> {
         if self.applies() {
-            let wrote = conn.ask("select txid_current_if_assigned() is not null", &[], wait)?;
-            if wrote.first() == Some("t") {
+            let asked = "select txid_current_if_assigned() is not null";
+            if wrote || conn.ask(asked, &[], wait)?.first() == Some("t") {
                 self.advance(conn, wait)?;
             }
         }

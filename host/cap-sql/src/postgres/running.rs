@@ -1,9 +1,10 @@
-//! How a session runs a guest's statements: described first, then bound and run, each in a
-//! transaction of its own where the guest has begun none and it may write.
+//! How a session runs a guest's statements: described first, then bound and run, or at once where
+//! they can give no rows; each in a transaction of its own where the guest has begun none and it may
+//! write.
 //!
 //! In: one statement and its values. Out: its rows, or how many it changed.
-//! Never: gives the server more than one statement at a time; guesses whether one wrote: the
-//! server is asked.
+//! Never: gives the server more than one statement at a time; guesses whether one wrote: its tag
+//! says so, or the server is asked.
 //! Source: PostgreSQL documentation, "Extended Query"; `docs/adr/0015-postgresql-driver.md`.
 
 use cofferdam_call::{COLUMNS_MAX, Column, DataType, Value};
@@ -16,7 +17,7 @@ use super::{
     fence, params,
     rows::{KEPT_BYTES_MAX, Stream},
     session::Session,
-    statement::is_out_of_turn,
+    statement::{gives_no_rows, is_out_of_turn, says_written},
     stop,
     types::{self, Field, Form},
 };
@@ -83,6 +84,26 @@ impl Session {
             ))));
         }
         Ok(Described { parameters: wanted, fields })
+    }
+
+    /// Has the server read and run a statement of no values at once, in a transaction of its own where
+    /// it gets one.
+    fn start_at_once(&mut self, text: &str, wrapped: bool, cancel: &CancelToken) -> Result<(), Fault> {
+        let (conn, wait) = self.ask(cancel)?;
+        if wrapped {
+            conn.put("begin", &[])?;
+        }
+        if let Err(fault) = conn.put(text, &[]) {
+            conn.forget();
+            return Err(fault);
+        }
+        conn.put_sync();
+        conn.send(&wait)?;
+        if wrapped {
+            conn.get(&wait)?;
+        }
+        conn.expect(b'1', &wait)?;
+        conn.expect(b'2', &wait).map(drop)
     }
 
     /// Runs the statement that was described.
@@ -290,24 +311,30 @@ impl Session {
         wrapped: bool,
         cancel: &CancelToken,
     ) -> Result<u64, Fault> {
-        if self.describe(text, values, wrapped, cancel)?.fields.is_some() {
-            return Err(Fault::Here(refusals::not_one("the statement returns rows: query it")));
+        if values.is_empty() && gives_no_rows(text) {
+            self.start_at_once(text, wrapped, cancel)?;
+        } else {
+            if self.describe(text, values, wrapped, cancel)?.fields.is_some() {
+                return Err(Fault::Here(refusals::not_one("the statement returns rows: query it")));
+            }
+            self.start_running(values, &[], cancel)?;
         }
-        self.start_running(values, &[], cancel)?;
         let (conn, wait) = self.ask(cancel)?;
         let (tag, body) = conn.next(&wait)?;
-        let changed = match tag {
+        let (changed, wrote) = match tag {
             b'C' => {
                 let body = conn.wire.body(&body);
-                count(&String::from_utf8_lossy(body.strip_suffix(&[0]).unwrap_or(body)))
+                let tag = String::from_utf8_lossy(body.strip_suffix(&[0]).unwrap_or(body));
+                (count(&tag), says_written(&tag))
             }
-            b'I' => 0,
+            b'I' => (0, false),
             b'G' | b'H' => {
                 return Err(Fault::Here(refusals::not_one("rows are copied by the session's own calls")));
             }
             _ => return Err(conn.breach("the server answers a statement in an unknown way")),
         };
         conn.ready(&wait)?;
+        self.wrote |= wrote;
         if wrapped {
             self.commit_fenced(cancel)?;
         }

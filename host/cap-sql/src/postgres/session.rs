@@ -35,6 +35,8 @@ pub(super) struct Session {
     peer: Peer,
     /// Whether the guest has begun a transaction.
     pub(super) explicit: bool,
+    /// Whether a statement of the transaction that is open has said that it wrote.
+    pub(super) wrote: bool,
     pub(super) rows: RowsOpen,
     pub(super) stream: Option<Stream>,
     pub(super) load: Option<Load>,
@@ -66,6 +68,7 @@ impl Session {
             holder: opening.holder.clone(),
             peer,
             explicit: false,
+            wrote: false,
             rows: RowsOpen::default(),
             stream: None,
             load: None,
@@ -193,7 +196,8 @@ impl Session {
     }
 
     pub(super) fn commit_fenced(&mut self, cancel: &CancelToken) -> Result<(), Fault> {
-        self.fenced(cancel, |fence, conn, wait| fence.commit(conn, wait))
+        let wrote = std::mem::take(&mut self.wrote);
+        self.fenced(cancel, |fence, conn, wait| fence.commit(conn, wrote, wait))
     }
 
     fn end(
@@ -208,6 +212,7 @@ impl Session {
             // Whatever comes of it, the transaction is over.
             let ended = act(this, cancel);
             this.explicit = false;
+            this.wrote = false;
             ended
         })
     }

@@ -45,9 +45,38 @@ pub(super) fn is_out_of_turn(text: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a statement is certain to give no rows, so that it need not be described before it runs.
+pub(super) fn gives_no_rows(text: &str) -> bool {
+    const WORDS: [&str; 8] = ["create", "drop", "alter", "comment", "grant", "revoke", "truncate", "refresh"];
+    WORDS.contains(&first_word(text).as_str())
+}
+
+/// Whether a command's tag says that it may have written, as that of a `select` does not.
+pub(super) fn says_written(tag: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "ALTER", "COMMENT", "CREATE", "DELETE", "DROP", "GRANT", "INSERT", "MERGE", "REFRESH", "REVOKE",
+        "TRUNCATE", "UPDATE",
+    ];
+    WORDS.contains(&tag.split(' ').next().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_makes_or_changes_a_relation_gives_no_rows_and_what_may_give_some_is_not_among_it() {
+        for text in ["create table t as select 1", "/* c */ DROP view v", "alter table t rename to u"] {
+            assert!(gives_no_rows(text), "{text}");
+        }
+        for text in
+            ["insert into t values (1) returning a", "select 1", "with a as (select 1) select 2", "call p()"]
+        {
+            assert!(!gives_no_rows(text), "{text}");
+        }
+        assert!(says_written("INSERT 0 5") && says_written("CREATE VIEW"));
+        assert!(!says_written("SELECT 5") && !says_written("") && !says_written("CALL"));
+    }
 
     #[test]
     fn the_first_word_is_found_behind_comments() {

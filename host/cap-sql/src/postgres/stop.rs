@@ -14,7 +14,7 @@ use postgres_protocol::message::frontend;
 
 use super::{
     PostgresConnect,
-    conn::{Conn, plain},
+    conn::{Answer, Conn, plain},
     errors::Fault,
     login,
 };
@@ -123,16 +123,28 @@ pub(super) fn clean(conn: &mut Conn) -> bool {
     let never = CancelToken::default();
     let wait = Wait::at_most(&never, ANSWER_WITHIN);
     let role = conn.login.role.clone();
-    let asked = conn.ask("discard all", &[], &wait).and_then(|_| {
-        conn.ask(
-            "select session_user = $1::name and current_user = $1::name and current_setting('role') = 'none'",
-            &[Some(&role)],
-            &wait,
-        )
-    });
+    let asked = discarded(conn, &role, &wait);
     conn.used = false;
     conn.type_names.clear();
     asked.is_ok_and(|answer| answer.first() == Some("t")) && conn.is_at_rest()
+}
+
+/// Forgets what the session set, and asks whose it is: two groups, since the first is no part of a
+/// transaction, sent together.
+fn discarded(conn: &mut Conn, role: &str, wait: &Wait<'_>) -> Result<Answer, Fault> {
+    conn.put("discard all", &[])?;
+    conn.put_sync();
+    conn.put(
+        "select session_user = $1::name and current_user = $1::name and current_setting('role') = 'none'",
+        &[Some(role)],
+    )?;
+    conn.put_sync();
+    conn.send(wait)?;
+    conn.get(wait)?;
+    conn.ready(wait)?;
+    let answer = conn.get(wait)?;
+    conn.ready(wait)?;
+    Ok(answer)
 }
 
 /// Undoes what is open; false where the connection is of no more use.
