@@ -371,11 +371,18 @@ impl Document {
         }
     }
 
-    /// What a `ref` leads to; a version is compared as it is written.
+    /// What a `ref` leads to; a version is compared as it is written. A node that was named with its
+    /// package may be named without where that is the project's own, and the other way round.
     #[must_use]
     pub fn reference(&self, package: Option<&str>, name: &str, version: Option<&str>) -> Option<&Reference> {
-        self.refs.iter().find(|to| {
-            to.package.as_deref() == package && to.name == name && to.version.as_deref() == version
+        let of_name = || self.refs.iter().filter(|to| to.name == name && to.version.as_deref() == version);
+        let leads_into = |to: &Reference, package: &str| to.unique_id.split('.').nth(1) == Some(package);
+        of_name().find(|to| to.package.as_deref() == package).or_else(|| {
+            of_name().find(|to| match (package, &to.package) {
+                (Some(package), None) => leads_into(to, package),
+                (None, Some(_)) => leads_into(to, &self.shared.project.name),
+                _ => false,
+            })
         })
     }
 

@@ -214,7 +214,12 @@ fn infer<'a, F: Iterator<Item = &'a str>>(fields: impl Fn() -> F) -> DataType {
     }
     [DataType::Date, DataType::Timestamp, DataType::TimestampUtc, DataType::Boolean]
         .into_iter()
-        .find(|data_type| all(&|field| value(data_type, field).is_some()))
+        .find(|data_type| {
+            // Moments of two ways of writing are text.
+            let same = |marked: bool| all(&|field: &str| field.contains('T') == marked);
+            all(&|field| value(data_type, field).is_some())
+                && (*data_type != DataType::Timestamp || same(true) || same(false))
+        })
         .unwrap_or(DataType::Text)
 }
 
@@ -377,7 +382,7 @@ mod tests {
         let text = "\
 i,n,b,d,t,u,x,e
 1,1.5,true,2013-01-14,2013-01-14 05:15:00,2013-01-14T05:15:00Z,N14228,
--2.0,3,False,2013-01-15,2013-01-15T00:00:00,2013-01-14T05:15:00-05:00,7,
+-2.0,3,False,2013-01-15,2013-01-15 00:00:00,2013-01-14T05:15:00-05:00,7,
 ,null,,,,,,
 ";
         use DataType::{Boolean, Date, Float64, Int64, Text, Timestamp, TimestampUtc};
@@ -397,6 +402,9 @@ i,n,b,d,t,u,x,e
             ]
         );
         assert_eq!(seed.row(2).unwrap(), vec![Value::Null; 8]);
+        let two_ways =
+            "t,m\n2013-01-14T05:15:00,2013-01-14T05:15:00\n2013-01-15T00:00:00,2013-01-15 00:00:00\n";
+        assert_eq!(types(two_ways), [Timestamp, Text]);
     }
 
     #[test]

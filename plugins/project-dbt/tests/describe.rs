@@ -502,6 +502,14 @@ models/s.yml:5: the metric `d d`: a name begins with a letter, has letters, digi
 }
 
 #[test]
+fn a_model_may_set_its_header_by_a_block() {
+    let text =
+        "{% call set_sql_header(config) %}set work_mem = '{{ var('mem', '64MB') }}';{% endcall %}select 1";
+    let manifest = manifest(&[("models/a.sql", text)]);
+    assert_eq!(manifest["nodes"]["model.shop.a"]["config"]["sql_header"], "set work_mem = '64MB';");
+}
+
+#[test]
 fn what_the_warehouse_does_not_have_is_refused_before_anything_runs() {
     let files = [
         (

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use cofferdam_project_dbt::document::{
-    DOCUMENT_SETTING, Document, NODES_PATH, RelationParts, SHARED_SETTING, Shared,
+    DOCUMENT_SETTING, Document, NODES_PATH, Reference, RelationParts, SHARED_SETTING, Shared,
 };
 use cofferdam_sdk::testing::MemoryHost;
 use cofferdam_sdk::{Argument, Invocation};
@@ -49,7 +49,12 @@ fn every_kind_of_document_is_read_back_as_it_was_written() {
 fn a_document_says_where_names_lead() {
     let model: Document = serde_json::from_slice(&example("model")).unwrap();
     assert!(model.reference(None, "recent", None).unwrap().ephemeral);
-    assert!(model.reference(Some("shop"), "recent", None).is_none());
+    let named = model.reference(None, "recent", None).unwrap();
+    assert_eq!(model.reference(Some("shop"), "recent", None), Some(named));
+    assert!(model.reference(Some("tools"), "recent", None).is_none());
+    let model =
+        Document { refs: vec![Reference { package: Some("shop".into()), ..named.clone() }], ..model.clone() };
+    assert!(model.reference(None, "recent", None).is_none());
     assert_eq!(model.source("erp", "customers").unwrap().relation.dotted(), "raw.customers");
     let this = RelationParts {
         database: None,

@@ -59,6 +59,8 @@
     );
 {%- endmacro %}
 
+{% macro set_sql_header(config) -%}{{ config.set('sql_header', caller()) }}{%- endmacro %}
+
 {% macro contract_enforced() -%}
     {%- set contract = config.get('contract') -%}
     {{ return(contract is not none and contract.enforced) }}
