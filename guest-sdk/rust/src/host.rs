@@ -64,6 +64,46 @@ pub trait Telemetry {
     /// `_`, `.`, `-`, a letter or digit first; at most 1 MiB; per attempt 16 calls and 8 MiB
     /// together. A name kept before is replaced.
     fn keep(&self, name: &str, content: &[u8]) -> Result<(), Failure>;
+    /// What ended attempts of this run left in the executor's object store: for each task the last
+    /// one, with its file `name`, by task. Refused unless the task asks for it in its
+    /// [`TaskSpec`](crate::TaskSpec) and a grant allows it.
+    fn kept(&self, name: &str) -> Result<Vec<KeptAttempt>, Failure>;
+}
+
+/// How an attempt ended, as its executor says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// The task said that it is done.
+    #[default]
+    Succeeded,
+    /// It failed, or was stopped.
+    Failed,
+    /// It was not let in.
+    Refused,
+    /// It was told to stop.
+    Cancelled,
+}
+
+/// What the last attempt of a task left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptAttempt {
+    /// The task's id.
+    pub task: String,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub ending: Ending,
+    /// The guest's own code where it failed by itself, otherwise the host's; empty where it
+    /// succeeded.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// When it was let in, RFC 3339.
+    pub started_at: String,
+    /// When it ended, RFC 3339.
+    pub ended_at: String,
+    /// The file asked for; none where it kept none of this name.
+    pub content: Option<Vec<u8>>,
 }
 
 /// Opens SQL sessions. Lent to adapters.

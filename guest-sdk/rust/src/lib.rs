@@ -60,7 +60,7 @@ pub mod wasm;
 pub use arrow::{Table, read_all};
 pub use data::{Access, Column, DataType, Relation, RelationInfo, RelationKind, Value};
 pub use failure::{Detail, Failure, FailureKind, TaskFailure};
-pub use host::{FileInfo, Files, Level, Loader, Rows, Session, Sql, Telemetry};
+pub use host::{Ending, FileInfo, Files, KeptAttempt, Level, Loader, Rows, Session, Sql, Telemetry};
 pub use task::{
     Argument, Context, Description, Generated, Invocation, Outcome, Problem, Project, ProjectConfig,
     ProjectContext, SqlRequest, Task, TaskSpec,

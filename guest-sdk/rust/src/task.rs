@@ -203,6 +203,8 @@ pub struct TaskSpec {
     pub settings: Vec<Argument>,
     /// What it asks for.
     pub sql: Vec<SqlRequest>,
+    /// Whether it asks to read what attempts of its run kept: [`crate::Telemetry::kept`].
+    pub reads_kept: bool,
 }
 
 /// A file that cannot be read as part of a project.

@@ -8,7 +8,7 @@ use cofferdam_cap_sql::{Gateways, Holder};
 use cofferdam_ids::{AttemptNo, Code, DispatchId, Fence, ProjectId, RunId, TaskId};
 use cofferdam_ledger::{AttemptRef, Clock, Event, Ledger, TaskEnded};
 
-use crate::{log::LogSink, rights::Rights};
+use crate::{earlier::Earlier, log::LogSink, rights::Rights};
 
 /// Which attempt it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct AttemptContext {
     pub ledger: Arc<Ledger>,
     /// Where its log goes.
     pub log: Box<dyn LogSink>,
+    /// What attempts of its run left.
+    pub earlier: Box<dyn Earlier>,
     /// What it may use. The wall clock starts when the door is made; past it every call answers
     /// `CD0410`, and SQL under way is stopped.
     pub limits: Limits,

@@ -50,7 +50,8 @@ pub(crate) fn recording(call: &Call, weighed: &Weighed) -> Recording {
         | Call::SqlLoadWrite { .. }
         | Call::FileList { .. }
         | Call::FileRead { .. }
-        | Call::Keep { .. } => Recording::Quiet,
+        | Call::Keep { .. }
+        | Call::ReadKept { .. } => Recording::Quiet,
         Call::Close { .. } | Call::Log { .. } | Call::Progress { .. } => Recording::Counted,
     }
 }
@@ -94,12 +95,13 @@ pub(crate) fn capability(kind: CallKind) -> &'static str {
         CallKind::Log => "log",
         CallKind::Progress => "progress",
         CallKind::Keep => "keep",
+        CallKind::ReadKept => "read_kept",
     }
 }
 
 pub(crate) fn target(call: &Call, weighed: &Weighed) -> Option<Target> {
     match call {
-        Call::Keep { name } => Some(Target::Kept {
+        Call::Keep { name } | Call::ReadKept { name, .. } => Some(Target::Kept {
             name: cofferdam_call::shorten(&crate::log::clean(name), KEPT_NAME_BYTES_MAX),
             sha256: weighed.kept,
         }),

@@ -11,6 +11,7 @@
 mod canceller;
 mod context;
 mod door;
+mod earlier;
 mod facts;
 mod handles;
 mod lane;
@@ -27,6 +28,7 @@ pub use cofferdam_cap_sql::{
 pub use canceller::{CancelReason, Canceller};
 pub use context::{AttemptContext, AttemptIds, Counts};
 pub use door::{Door, RECORDS_MAX};
+pub use earlier::{Earlier, KeptPage, NothingEarlier};
 pub use lane::{LANE_GRACE, LaneEnd, serve_lane, serve_lane_within};
 pub use log::{FileLog, LogSink, NoLog};
 pub use rights::{DescribeRights, Rights};

@@ -87,11 +87,7 @@ impl BoundedLog {
 
     /// Keeps a file beside the log, within the attempt's number and bytes.
     pub(crate) fn keep(&mut self, name: &str, content: &[u8]) -> Result<(), Refusal> {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b);
-        let starts = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if !starts || !name.bytes().all(plain) {
-            return Err(refusals::bad_kept_name());
-        }
+        check_kept_name(name)?;
         if self.files >= KEPT_FILES_MAX {
             return Err(refusals::too_many("files kept beside its log", KEPT_FILES_MAX));
         }
@@ -114,6 +110,16 @@ impl BoundedLog {
         }
         let _ = self.sink.end();
     }
+}
+
+/// Whether a file may be kept under a name.
+pub(crate) fn check_kept_name(name: &str) -> Result<(), Refusal> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b);
+    let starts = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if !starts || !name.bytes().all(plain) {
+        return Err(refusals::bad_kept_name());
+    }
+    Ok(())
 }
 
 /// One line, without anything that could move a terminal's cursor.

@@ -6,7 +6,10 @@ use cofferdam_ledger::{PeerFacts, PublishFacts};
 
 use crate::{
     door::Door,
+    earlier::KeptPage,
     handles::{Facts, Held, Session},
+    log::check_kept_name,
+    refusals,
     weigh::dialect,
 };
 
@@ -64,6 +67,12 @@ impl Door {
             Call::Keep { name } => {
                 self.log.keep(&name, payload)?;
                 Ok(Reply::Done.into())
+            }
+            Call::ReadKept { name, after } => {
+                check_kept_name(&name)?;
+                let page = self.context.earlier.kept(&name, after.as_deref());
+                let KeptPage { attempts, bytes, more } = page.map_err(|_| refusals::unread_kept())?;
+                Ok(Performed { payload: bytes, ..Reply::Kept { attempts, more }.into() })
             }
         }
     }

@@ -36,6 +36,10 @@ pub(crate) fn not_kept() -> Refusal {
     Refusal::new(FailureKind::Unavailable, Code(335), "the file cannot be kept beside the log now")
 }
 
+pub(crate) fn unread_kept() -> Refusal {
+    Refusal::new(FailureKind::Unavailable, Code(336), "what attempts of this run kept cannot be read now")
+}
+
 /// The call cannot be recorded, so it is not performed. The cause is the executor's to tell.
 pub(crate) fn unrecorded(error: &LogError) -> Refusal {
     Refusal::new(

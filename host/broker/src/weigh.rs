@@ -18,6 +18,8 @@ use crate::{
 
 /// Readings kept; past it all are forgotten and made anew.
 const READINGS_MAX: usize = 512;
+/// Bytes of a task's id.
+const TASK_BYTES_MAX: usize = 200;
 /// Bytes of the name of a step that is committed once.
 const STEP_BYTES_MAX: usize = 200;
 /// Bytes of a path in a call.
@@ -119,7 +121,8 @@ fn handle_of(call: &Call) -> Option<(Handle, Sort)> {
         | Call::FileRead { .. }
         | Call::Log { .. }
         | Call::Progress { .. }
-        | Call::Keep { .. } => None,
+        | Call::Keep { .. }
+        | Call::ReadKept { .. } => None,
     }
 }
 
@@ -140,6 +143,10 @@ fn check_sizes(call: &Call, payload: &[u8]) -> Result<(), Refusal> {
             for value in values {
                 longest("a value", value_bytes(value), VALUE_BYTES_MAX)?;
             }
+        }
+        Call::ReadKept { name, after } => {
+            longest("a kept file's name", name.len(), KEPT_NAME_BYTES_MAX)?;
+            longest("a task's id", after.as_ref().map_or(0, String::len), TASK_BYTES_MAX)?;
         }
         Call::SqlCommit { step: Some(step), .. } => longest("a step's name", step.len(), STEP_BYTES_MAX)?,
         Call::FileList { prefix: path } | Call::FileRead { path, .. } => {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use cofferdam_broker::{CancelReason, DescribeRights, Rights};
+use cofferdam_bundle::statement::Request;
 use cofferdam_call::{
     Access, Call, Column, DataType, FailureKind, HANDLES_MAX, Handle, Limits, LogLevel, Refusal, Reply, Value,
 };
@@ -17,8 +18,8 @@ use cofferdam_cap_sql::{
 };
 use cofferdam_grants::{Allowed, Ask, Decision};
 use cofferdam_ids::{Code, GatewayName, GrantId, Sha256Digest};
-use cofferdam_ledger::{CapResult, Event, PeerFacts, PublishFacts, Target};
-use house::{Disk, House, SIGNED, ask, execute, gateway, granted, open, query, tables};
+use cofferdam_ledger::{CapResult, Event, Outcome, PeerFacts, PublishFacts, Target};
+use house::{Disk, House, SIGNED, ask, execute, gateway, granted, granted_with, open, query, tables};
 
 fn code(result: Result<impl std::fmt::Debug, Refusal>) -> u16 {
     result.expect_err("refused").code.0
@@ -476,6 +477,41 @@ fn a_kept_file_is_recorded_by_name_and_digest_and_its_limits_hold() {
         assert_eq!(keep(&format!("g{n}"), 0), Ok(Reply::Done));
     }
     assert_eq!(code(keep("one-more", 0)), 321);
+}
+
+#[test]
+fn what_attempts_of_the_run_kept_is_read_page_by_page_and_recorded() {
+    let house = House::new();
+    let mut door = house.door_with(granted_with(&[Request::Kept {}]), Limits::default());
+    let mut read = |name: &str, after: Option<&str>| {
+        let (name, after) = (name.to_owned(), after.map(str::to_owned));
+        door.call(Call::ReadKept { name, after }, Vec::new())
+    };
+    let Ok((Reply::Kept { attempts, more: true }, bytes)) = read("result.json", None) else { panic!() };
+    assert_eq!((attempts[0].task.as_str(), attempts[0].length, bytes.as_slice()), ("a", Some(2), &b"{}"[..]));
+    let Ok((Reply::Kept { attempts, more: false }, bytes)) = read("result.json", Some("a")) else { panic!() };
+    assert_eq!(
+        (attempts[0].message.as_str(), attempts[0].length, bytes.len()),
+        ("result.json of b", None, 0)
+    );
+    assert_eq!(code(read("result.json", Some("z"))), 336, "the store does not answer");
+    assert_eq!(code(read("../a", None)), 322);
+    assert_eq!(code(read("a", Some(&"x".repeat(201)))), 323);
+    let events = house.events();
+    let Some(Event::CapIntent(intent)) = events.first() else { panic!("{events:?}") };
+    assert_eq!(intent.capability, "read_kept");
+    assert_eq!(intent.target, Some(Target::Kept { name: "result.json".to_owned(), sha256: None }));
+    let Some(Event::CapResult(result)) = events.get(1) else { panic!("{events:?}") };
+    assert_eq!((result.outcome, result.bytes_out), (Outcome::Done, 2));
+}
+
+#[test]
+fn what_attempts_kept_is_refused_to_a_task_that_did_not_ask_for_it() {
+    let house = House::new();
+    let mut door = house.door();
+    let call = Call::ReadKept { name: "result.json".to_owned(), after: None };
+    assert_eq!(code(ask(&mut door, call)), 237, "the grant would let it, its release does not ask");
+    assert_eq!(house.event_names(), ["denied read_kept CD0237"]);
 }
 
 #[test]

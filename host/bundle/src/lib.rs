@@ -40,7 +40,7 @@ pub use dispatch::{DispatchContext, JournalView, OutstandingNonce, verify_dispat
 pub use envelope::{Verified, open, pae, sign, unverified_body_sha256};
 pub use key::{BadKey, KeySet, PublicKey, SigningKey};
 pub use limits::*;
-pub use params::check_params;
+pub use params::{check_params, named_runs};
 pub use policy::check_policy;
 pub use refused::Refused;
 pub use release::{ReleaseContext, recheck_release, verify_release};

@@ -1,5 +1,6 @@
 //! Parameters of a dispatch against the signed schema of its task.
 
+use cofferdam_ids::RunId;
 use serde_json::Value;
 
 use crate::{
@@ -54,7 +55,7 @@ fn readable(kind: ParameterType, bound: &str) -> bool {
         ParameterType::Text => bound.parse::<usize>().is_ok_and(|n| n <= PARAM_BYTES_MAX),
         ParameterType::Integer => bound.parse::<i64>().is_ok(),
         ParameterType::Date => is_date(bound),
-        ParameterType::Boolean => false,
+        ParameterType::Boolean | ParameterType::Runs => false,
     }
 }
 
@@ -68,6 +69,10 @@ fn check_value(schema: &Parameter, json: &str) -> Result<String, String> {
         (ParameterType::Integer, Value::Number(number)) => check_integer(schema, number)?,
         (ParameterType::Date, Value::String(text)) => check_date(schema, text)?,
         (ParameterType::Boolean, Value::Bool(value)) => value.to_string(),
+        (ParameterType::Runs, Value::String(text)) => {
+            runs(text).ok_or("it is not ids of runs with a space between them")?;
+            text.clone()
+        }
         (kind, _) => return Err(format!("it is not {}", name_of(kind))),
     };
     if !schema.one_of.is_empty() && !schema.one_of.contains(&text) {
@@ -135,7 +140,27 @@ fn name_of(kind: ParameterType) -> &'static str {
         ParameterType::Integer => "a whole number",
         ParameterType::Date => "a day",
         ParameterType::Boolean => "true or false",
+        ParameterType::Runs => "ids of runs",
     }
+}
+
+/// The runs of a text of type [`ParameterType::Runs`]; none where it is not one.
+fn runs(text: &str) -> Option<Vec<RunId>> {
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    text.split(' ').map(|id| RunId::new(id).ok()).collect()
+}
+
+/// The runs a dispatch names beside its own, in parameters the task has for that. `arguments` are
+/// those [`check_params`] gave.
+pub fn named_runs(arguments: &[Argument], task: &ReleasedTask) -> Vec<RunId> {
+    let of_kind = |argument: &&Argument| {
+        task.params_schema.iter().any(|p| p.name == argument.name && p.kind == ParameterType::Runs)
+    };
+    let texts =
+        arguments.iter().filter(of_kind).filter_map(|argument| serde_json::from_str(&argument.json).ok());
+    texts.filter_map(|text: String| runs(&text)).flatten().collect()
 }
 
 fn refuse(name: &str, why: &str) -> Refused {

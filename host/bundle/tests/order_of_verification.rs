@@ -342,14 +342,20 @@ fn given(schema: &Parameter, json: &str) -> Result<Vec<Argument>, Refused> {
 
 #[test]
 fn parameters_pass_only_as_their_schema_says() {
-    use ParameterType::{Boolean, Date, Integer, Text};
+    use ParameterType::{Boolean, Date, Integer, Runs, Text};
     let day = parameter(Date, Some("2020-01-01"), Some("2026-12-31"));
     let number = parameter(Integer, Some("0"), Some("10"));
     let text = parameter(Text, None, None);
     let flag = parameter(Boolean, None, None);
-    for (schema, json) in
-        [(&day, "\"2024-02-29\""), (&number, "10"), (&text, "\"a/b@c 1\""), (&flag, " true ")]
-    {
+    let runs = parameter(Runs, None, None);
+    for (schema, json) in [
+        (&day, "\"2024-02-29\""),
+        (&number, "10"),
+        (&text, "\"a/b@c 1\""),
+        (&flag, " true "),
+        (&runs, "\"\""),
+        (&runs, "\"run_a run_b\""),
+    ] {
         assert_eq!(given(schema, json).unwrap()[0].json, json.trim());
     }
     for (schema, json) in [
@@ -377,6 +383,10 @@ fn parameters_pass_only_as_their_schema_says() {
         (&flag, ""),
         (&flag, "true false"),
         (&flag, "null"),
+        (&runs, "\"run_a  run_b\""),
+        (&runs, "\"../run_a\""),
+        (&runs, "\"model.shop.a\""),
+        (&runs, "[\"run_a\"]"),
     ] {
         assert_eq!(code(given(schema, json)), 133, "{json}");
     }

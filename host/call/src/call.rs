@@ -136,6 +136,14 @@ pub enum Call {
         /// Its name.
         name: String,
     },
+    /// Reads what the last attempt of each task of this run left, a page at a time. Reply:
+    /// [`Reply::Kept`].
+    ReadKept {
+        /// The name of the file they may have kept.
+        name: String,
+        /// The last task of the page before; none for the first page.
+        after: Option<String>,
+    },
 }
 
 /// Which call it is, without its arguments: for records, metrics and tests.
@@ -159,6 +167,7 @@ pub enum CallKind {
     Log,
     Progress,
     Keep,
+    ReadKept,
 }
 
 impl Call {
@@ -181,6 +190,7 @@ impl Call {
             Self::Log { .. } => CallKind::Log,
             Self::Progress { .. } => CallKind::Progress,
             Self::Keep { .. } => CallKind::Keep,
+            Self::ReadKept { .. } => CallKind::ReadKept,
         }
     }
 }
@@ -192,6 +202,41 @@ pub struct FileInfo {
     pub path: String,
     /// Length in bytes.
     pub size: u64,
+}
+
+/// How an attempt ended, as its executor says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// The task said that it is done.
+    Succeeded,
+    /// It failed, or was stopped.
+    Failed,
+    /// It was not let in.
+    Refused,
+    /// It was told to stop.
+    Cancelled,
+}
+
+/// What the last attempt of a task left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAttempt {
+    /// The task.
+    pub task: String,
+    /// Which try.
+    pub attempt: u32,
+    /// How it ended.
+    pub ending: Ending,
+    /// The guest's own code where it failed by itself, or the host's; empty where it succeeded.
+    pub code: String,
+    /// What happened, for the customer.
+    pub message: String,
+    /// When it was admitted, RFC 3339.
+    pub started_at: String,
+    /// When it ended, RFC 3339.
+    pub ended_at: String,
+    /// The length of the file asked for; none where it kept no such file.
+    pub length: Option<u32>,
 }
 
 /// The answer to a call that was performed. Bulk bytes travel beside it as the frame's payload.
@@ -224,6 +269,13 @@ pub enum Reply {
     Bytes,
     /// Files.
     Files(Vec<FileInfo>),
+    /// A page of attempts, by task. The payload is the files they kept, one behind the other.
+    Kept {
+        /// The attempts.
+        attempts: Vec<KeptAttempt>,
+        /// Whether there are more behind them.
+        more: bool,
+    },
     /// Nothing more to say.
     Done,
 }

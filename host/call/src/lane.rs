@@ -275,6 +275,7 @@ pub struct TaskDescription {
     pub tags: Vec<String>,
     pub settings: Vec<NamedJson>,
     pub sql: Vec<SqlAsk>,
+    pub reads_kept: bool,
 }
 
 /// `cofferdam:task/project.sql-request`.

@@ -14,7 +14,7 @@ mod limits;
 mod refusal;
 mod value;
 
-pub use call::{Call, CallKind, FileInfo, Handle, LogLevel, Reply};
+pub use call::{Call, CallKind, Ending, FileInfo, Handle, KeptAttempt, LogLevel, Reply};
 pub use framing::{Frame, FrameError, read_frame, write_frame};
 pub use lane::{
     AttemptEnd, AttemptPlan, Confinement, Descr, Description, EndState, FromRunner, Generated, GuestKind,

@@ -34,6 +34,10 @@ pub const KEPT_NAME_BYTES_MAX: usize = 64;
 pub const KEPT_FILES_MAX: usize = 16;
 /// Bytes of all files one attempt keeps.
 pub const KEPT_BYTES_MAX: usize = 8 << 20;
+/// Attempts on one page of what a run's attempts kept.
+pub const KEPT_PAGE_ATTEMPTS_MAX: usize = 1_000;
+/// Bytes of the files and messages on one page, beside the attempt that reaches over them.
+pub const KEPT_PAGE_BYTES_MAX: usize = 512 << 10;
 /// Files a loader may make.
 pub const GENERATED_FILES_MAX: usize = 1_000;
 /// Bytes of one file a loader makes.

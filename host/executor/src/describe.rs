@@ -16,7 +16,9 @@ use std::{
     sync::Arc,
 };
 
-use cofferdam_broker::{AttemptContext, AttemptIds, DescribeRights, Door, Gateways, LogSink, serve_lane};
+use cofferdam_broker::{
+    AttemptContext, AttemptIds, DescribeRights, Door, Gateways, LogSink, NothingEarlier, serve_lane,
+};
 use cofferdam_call::{
     AttemptPlan, Descr, EndState, Generated, GuestKind, Interface, Limits, NamedJson, Problem,
     TaskDescription,
@@ -290,6 +292,7 @@ fn context(files: ReleaseFiles) -> Result<AttemptContext, ExecutorError> {
         // Nothing is kept of a build: nothing outside of the files can be reached.
         ledger: Arc::new(Ledger::onto(log, Arc::clone(&clock))),
         log: Box::new(Stderr),
+        earlier: Box::new(NothingEarlier),
         limits: LIMITS,
         clock,
     })

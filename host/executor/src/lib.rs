@@ -20,6 +20,7 @@ pub mod clock;
 pub mod config;
 pub mod describe;
 pub mod drive;
+pub mod earlier;
 pub mod error;
 pub mod folder;
 pub mod gate;

@@ -6,14 +6,14 @@
 //! Fails: with `CD0740`.
 //! Source: §9 of the design, "what may leave the customer's network".
 
-use std::{collections::BTreeMap, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
 
 use cofferdam_call::Usage;
-use cofferdam_ids::{AttemptNo, Code, RunId, TaskId, Timestamp};
+use cofferdam_ids::{AttemptNo, Code, RunId, Sha256Digest, TaskId, Timestamp};
 use object_store::{
     ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path::Path as ObjectPath,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::error::ExecutorError;
@@ -30,10 +30,12 @@ pub struct AttemptName<'a> {
 }
 
 /// What is kept of an attempt's end.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AttemptResult {
+    /// Digest of the release it was an attempt of.
+    pub release: Sha256Digest,
     /// `succeeded`, `failed`, `refused` or `cancelled`.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// The host's code, where it did not succeed.
     pub code: Option<Code>,
     /// The guest's own code, where it failed by itself.
@@ -62,6 +64,7 @@ pub struct Words {
 }
 
 /// The object store.
+#[derive(Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
     runtime: Handle,
@@ -101,6 +104,33 @@ impl Objects {
         self.put(format!("{base}.json"), json)
     }
 
+    /// The names that lie directly under a path: of folders, then of files. Blocks.
+    pub(crate) fn names(&self, path: &str) -> io::Result<(Vec<String>, Vec<String>)> {
+        let place = ObjectPath::from(path);
+        let found = self.runtime.block_on(self.store.list_with_delimiter(Some(&place)))?;
+        let last = |path: &ObjectPath| path.filename().map(str::to_owned);
+        let folders = found.common_prefixes.iter().filter_map(last).collect();
+        Ok((folders, found.objects.iter().filter_map(|object| last(&object.location)).collect()))
+    }
+
+    /// An object of at most so many bytes; none where there is none. Blocks.
+    pub(crate) fn get(&self, path: &str, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        let place = ObjectPath::from(path);
+        let got = async {
+            let found = self.store.get(&place).await?;
+            if found.meta.size > bytes_max {
+                let why = format!("{path} is longer than {bytes_max} bytes");
+                return Err(object_store::Error::Generic { store: "results", source: why.into() });
+            }
+            found.bytes().await
+        };
+        match self.runtime.block_on(got) {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn put(&self, path: String, bytes: Vec<u8>) -> Result<(), ExecutorError> {
         let place = ObjectPath::from(path.as_str());
         let put = self.store.put(&place, PutPayload::from(bytes));
@@ -121,7 +151,8 @@ mod tests {
         let (run, task) = (RunId::new("run_1").unwrap(), TaskId::new("model.shop.orders").unwrap());
         let at = Timestamp::from_millis(0);
         let result = AttemptResult {
-            state: "succeeded",
+            release: Sha256Digest::of(b"release"),
+            state: "succeeded".into(),
             code: None,
             guest_code: None,
             message: "3 rows".into(),

@@ -24,6 +24,7 @@ use cofferdam_ids::{Code, ProjectId, Sha256Digest, Timestamp};
 use crate::{
     attempts::{Running, Stopped, stop},
     drive::{Events, Happened},
+    earlier::EarlierAttempts,
     error::ExecutorError,
     gate::Admitted,
     health::Pool,
@@ -209,6 +210,7 @@ fn context(house: &House, job: &Job, log: &MemoryLog) -> AttemptContext {
         gateways: Arc::new(gateways(house)),
         ledger: Arc::clone(&house.ledger),
         log: Box::new(log.clone()),
+        earlier: Box::new(EarlierAttempts::new(house.objects.clone(), &job.attempt)),
         limits: job.attempt.admission.limits(),
         clock: house.clock.reader(),
     }
@@ -269,7 +271,8 @@ pub fn keep(
 ) -> Result<(), ExecutorError> {
     let ended_at = house.clock.now();
     let result = AttemptResult {
-        state: outcome.word(),
+        release: order.release_sha256,
+        state: outcome.word().into(),
         code: outcome.code,
         guest_code: outcome.guest_code.clone(),
         message: outcome.message.clone(),

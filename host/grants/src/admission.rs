@@ -87,6 +87,7 @@ pub struct Admission {
     pub(crate) sql: Vec<AdmittedSql>,
     pub(crate) files: Vec<AdmittedFiles>,
     pub(crate) telemetry: Option<GrantFact>,
+    pub(crate) kept: Option<GrantFact>,
     grants: Vec<GrantFact>,
     limits: TaskLimits,
     report_fields: Vec<ReportField>,
@@ -103,6 +104,8 @@ pub struct AdmissionFacts {
     pub files: Vec<AdmittedFiles>,
     /// The line that lends it a log, if one does.
     pub telemetry: Option<GrantFact>,
+    /// The line that lets it read what attempts of its run kept, if one does.
+    pub kept: Option<GrantFact>,
 }
 
 /// What SQLite's authorizer should let through: the second wall behind the reading. A server has
@@ -144,6 +147,7 @@ impl Admission {
             sql: Vec::new(),
             files: Vec::new(),
             telemetry: None,
+            kept: None,
             grants: grants.iter().map(|g| GrantFact::of(g, g.subject.line)).collect(),
             limits,
             report_fields,
@@ -163,7 +167,7 @@ impl Admission {
         if !self.files.is_empty() {
             interfaces.push(Interface::ReleaseFiles);
         }
-        if self.telemetry.is_some() {
+        if self.telemetry.is_some() || self.kept.is_some() {
             interfaces.push(Interface::Telemetry);
         }
         interfaces
@@ -198,6 +202,11 @@ impl Admission {
         self.telemetry.as_ref()
     }
 
+    /// The line that lets it read what attempts of its run kept, if one does.
+    pub fn kept(&self) -> Option<&GrantFact> {
+        self.kept.as_ref()
+    }
+
     /// What the engine of a session should let through: everything admitted on the gateway for
     /// this mode.
     pub fn sql_wall(&self, gateway: &GatewayName, access: Access) -> SqlWall {
@@ -218,6 +227,7 @@ impl Admission {
             sql: self.sql.clone(),
             files: self.files.clone(),
             telemetry: self.telemetry.clone(),
+            kept: self.kept.clone(),
         }
     }
 }

@@ -91,6 +91,14 @@ impl Admission {
                 Some(fact) => allow(fact),
                 None => refuse(228, "no grant lends this task a log", None),
             },
+            Call::ReadKept { .. } => match &self.kept {
+                Some(fact) => allow(fact),
+                None => refuse(
+                    237,
+                    "this task did not ask to read what attempts of its run kept, or no grant lets it",
+                    self.telemetry.as_ref(),
+                ),
+            },
         }
     }
 

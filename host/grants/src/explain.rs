@@ -73,7 +73,12 @@ fn request_lines(
                     let rows = format!("statements {}, at most {} rows out", s.statements, s.max_rows);
                     (&s.grant, format!("; {rows}"))
                 });
-                let other = admission.files().first().map(|f| &f.grant).or(admission.telemetry());
+                let other = admission
+                    .files()
+                    .first()
+                    .map(|f| &f.grant)
+                    .or(admission.telemetry())
+                    .or(admission.kept());
                 match sql.or(other.map(|o| (o, String::new()))) {
                     Some((fact, more)) => {
                         format!("{}:{} allows {}{more}", fact.file, fact.line, words(request))

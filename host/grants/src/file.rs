@@ -144,6 +144,8 @@ pub struct FilesRule {
 pub struct TelemetryRule {
     /// Whether a log and progress are lent.
     pub log: bool,
+    /// Whether a task may read what attempts of its run kept beside their logs.
+    pub read_kept: bool,
     /// Line of the table, from 1.
     pub line: u32,
 }

@@ -7,7 +7,7 @@ use cofferdam_ids::Timestamp;
 
 use crate::{
     GrantSet,
-    file::{Beyond, GrantFile, StatementRule},
+    file::{Beyond, GrantFile, StatementRule, TelemetryRule},
 };
 
 /// How long before its end a grant is pointed out.
@@ -86,10 +86,15 @@ fn lint_one(grant: &GrantFile, now: Timestamp) -> Vec<LintFinding> {
     for rule in grant.files.iter().filter(|r| r.prefixes.iter().any(String::is_empty)) {
         add(rule.line, "every file of the release may be read".to_owned());
     }
-    if let Some(rule) = grant.telemetry.filter(|t| !t.log) {
+    let no_effect = |t: &TelemetryRule| !t.log && !t.read_kept;
+    if let Some(rule) = grant.telemetry.filter(no_effect) {
         add(rule.line, "`[telemetry]` has no effect: `log` is false".to_owned());
     }
-    let lends = !grant.sql.is_empty() || !grant.files.is_empty() || grant.telemetry.is_some_and(|t| t.log);
+    if let Some(rule) = grant.telemetry.filter(|t| t.read_kept) {
+        add(rule.line, "messages and errors of a run's attempts may be read by its other tasks".to_owned());
+    }
+    let lends =
+        !grant.sql.is_empty() || !grant.files.is_empty() || grant.telemetry.is_some_and(|t| !no_effect(&t));
     if !lends {
         add(
             grant.subject.line,

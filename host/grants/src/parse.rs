@@ -171,9 +171,13 @@ fn files(table: &Table<'_, '_>) -> Found<FilesRule> {
 }
 
 fn telemetry(top: &Table<'_, '_>) -> Found<TelemetryRule> {
-    let table = top.sub("telemetry", &["log"])?;
-    let log = table.item("log")?.as_bool().ok_or_else(|| table.wrong("log", "true or false"))?;
-    Ok(TelemetryRule { log, line: table.line })
+    let table = top.sub("telemetry", &["log", "read_kept"])?;
+    let yes = |key: &'static str| {
+        let item = table.item(key)?;
+        item.as_bool().ok_or_else(|| table.wrong(key, "true or false"))
+    };
+    let read_kept = table.optional("read_kept", |_| yes("read_kept"))?.unwrap_or(false);
+    Ok(TelemetryRule { log: yes("log")?, read_kept, line: table.line })
 }
 
 fn report(top: &Table<'_, '_>) -> Found<Vec<ReportField>> {

@@ -143,6 +143,7 @@ pub(crate) fn words(request: &Request) -> String {
         Request::Files { prefixes } if prefixes.iter().all(String::is_empty) => "all files".to_owned(),
         Request::Files { prefixes } => format!("files {}", prefixes.join(", ")),
         Request::Telemetry {} => "telemetry".to_owned(),
+        Request::Kept {} => "what attempts of its run kept".to_owned(),
     }
 }
 
@@ -193,6 +194,14 @@ fn cover(
                 return Err(refuse("no `[telemetry]` says `log = true`".to_owned()));
             };
             admission.telemetry.get_or_insert_with(|| GrantFact::of(grant, rule.line));
+            Ok(())
+        }
+        Request::Kept {} => {
+            let rule = grants.iter().find_map(|g| g.telemetry.filter(|t| t.read_kept).map(|t| (g, t)));
+            let Some((grant, rule)) = rule else {
+                return Err(refuse("no `[telemetry]` says `read_kept = true`".to_owned()));
+            };
+            admission.kept.get_or_insert_with(|| GrantFact::of(grant, rule.line));
             Ok(())
         }
     }

@@ -395,6 +395,24 @@ fn a_refused_request_is_explained() {
 }
 
 #[test]
+fn what_attempts_kept_is_read_where_release_and_grant_both_say_so() {
+    let call = Call::ReadKept { name: "result.json".to_owned(), after: None };
+    let ask = Ask { call: &call, session: None, reading: None, rows_out: 0, signed_statement: false };
+    let lent = set(&[grant_text().replace("log = true", "log = true\nread_kept = true")]);
+    let asks = |_: &mut Subject<'_>, asked: &mut Vec<Request>, _: &mut Confinement, _: &mut Timestamp| {
+        asked.push(Request::Kept {});
+    };
+    assert!(admit_as(&lent, asks).unwrap().decide(&ask).is_allowed());
+    let silent = admit_as(&lent, |_, _, _, _| {}).unwrap();
+    let Decision::Refuse { refusal, rule } = silent.decide(&ask) else { panic!("it did not ask") };
+    assert_eq!((refusal.code.0, rule), (237, Some(("grants/0.toml".to_owned(), 19))));
+    let refused = admit_as(&set(&[grant_text()]), asks).map(drop).unwrap_err();
+    insta::assert_snapshot!(refused, @"");
+    let requests = [requests(), vec![Request::Kept {}]].concat();
+    insta::assert_snapshot!(explained(&lent, &requests), @"");
+}
+
+#[test]
 fn a_task_nobody_granted_is_explained() {
     let other = grant_text().replace("model.shop.*", "model.hr.*");
     insta::assert_snapshot!(explained(&set(&[other]), &requests()), @r"

@@ -181,6 +181,7 @@ fn described(from: wit_project::TaskSpec, total: &mut Total) -> Result<TaskDescr
             })
             .collect::<Result<_, _>>()?,
         sql: from.sql.into_iter().map(|ask| sql_ask(ask, total)).collect::<Result<_, _>>()?,
+        reads_kept: from.reads_kept,
     })
 }
 
@@ -206,6 +207,7 @@ mod tests {
             tags: vec![],
             settings: vec![wit_project::Argument { name: "sql".to_owned(), json }],
             sql: vec![],
+            reads_kept: false,
         }
     }
 

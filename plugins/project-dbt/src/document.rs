@@ -57,6 +57,9 @@ pub struct Document {
     /// Whether its template or macros name `graph`: the manifest is then to be read.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub graph: bool,
+    /// Whether it is a hook behind a run that names `results`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub results: bool,
     /// For a unit test: the model it looks at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tested: Option<Box<Document>>,

@@ -5,8 +5,8 @@ use std::{cell::RefCell, rc::Rc};
 use super::state::{Answer, State, squeeze};
 use crate::{
     Access, ChangeMark, Column, ColumnDeclaration, Connection, Context, DataType, Dialect, Failure, FileInfo,
-    Files, Level, Loader, MergeStrategy, ProjectContext, Relation, RelationInfo, RelationKind, Rows, Session,
-    Snapshot, Sql, Table, Telemetry, Value, ValueRange, Warehouse,
+    Files, KeptAttempt, Level, Loader, MergeStrategy, ProjectContext, Relation, RelationInfo, RelationKind,
+    Rows, Session, Snapshot, Sql, Table, Telemetry, Value, ValueRange, Warehouse,
     arrow::{FrameReader, rows},
     codes,
 };
@@ -58,6 +58,13 @@ impl MemoryHost {
     #[must_use]
     pub fn relation(self, relation: Relation, kind: RelationKind, columns: Vec<Column>) -> Self {
         self.state.borrow_mut().relations.insert(relation, (kind, columns));
+        self
+    }
+
+    /// Adds an attempt of the run that has ended; its content is that of whatever file is asked for.
+    #[must_use]
+    pub fn attempt(self, attempt: KeptAttempt) -> Self {
+        self.state.borrow_mut().attempts.push(attempt);
         self
     }
 
@@ -152,6 +159,10 @@ impl Telemetry for MemoryHost {
     fn keep(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
         self.state.borrow_mut().kept.insert(name.to_owned(), content.to_owned());
         Ok(())
+    }
+
+    fn kept(&self, _name: &str) -> Result<Vec<KeptAttempt>, Failure> {
+        Ok(self.state.borrow().attempts.clone())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::{Column, Failure, Level, Relation, RelationKind, Table, Value, codes};
+use crate::{Column, Failure, KeptAttempt, Level, Relation, RelationKind, Table, Value, codes};
 
 /// What a scripted statement gives.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub(super) struct State {
     pub(super) log: Vec<(Level, String)>,
     pub(super) progress: Option<(u64, u64)>,
     pub(super) kept: BTreeMap<String, Vec<u8>>,
+    pub(super) attempts: Vec<KeptAttempt>,
 }
 
 impl State {

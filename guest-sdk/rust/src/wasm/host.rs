@@ -3,7 +3,7 @@
 #[cfg(any(feature = "task", feature = "project"))]
 use super::bindings::shared::cofferdam::capability::{release_files, telemetry};
 #[cfg(any(feature = "task", feature = "project"))]
-use crate::{Failure, FileInfo, Files, Level, Telemetry};
+use crate::{Ending, Failure, FileInfo, Files, KeptAttempt, Level, Telemetry};
 
 /// Bytes asked for at a time.
 #[cfg(any(feature = "task", feature = "project"))]
@@ -64,5 +64,36 @@ impl Telemetry for Host {
 
     fn keep(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
         Ok(telemetry::keep(name, content)?)
+    }
+
+    fn kept(&self, name: &str) -> Result<Vec<KeptAttempt>, Failure> {
+        let mut all: Vec<KeptAttempt> = Vec::new();
+        loop {
+            let page = telemetry::kept(name, all.last().map(|last| last.task.as_str()))?;
+            let is_last = !page.more || page.attempts.is_empty();
+            all.extend(page.attempts.into_iter().map(attempt));
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+#[cfg(any(feature = "task", feature = "project"))]
+fn attempt(from: telemetry::KeptAttempt) -> KeptAttempt {
+    KeptAttempt {
+        task: from.task,
+        attempt: from.attempt,
+        ending: match from.ending {
+            telemetry::Ending::Succeeded => Ending::Succeeded,
+            telemetry::Ending::Failed => Ending::Failed,
+            telemetry::Ending::Refused => Ending::Refused,
+            telemetry::Ending::Cancelled => Ending::Cancelled,
+        },
+        code: from.code,
+        message: from.message,
+        started_at: from.started_at,
+        ended_at: from.ended_at,
+        content: from.content,
     }
 }

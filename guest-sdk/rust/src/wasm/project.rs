@@ -55,6 +55,7 @@ impl<P: Project> p::Guest for ProjectGuest<P> {
                     writes: of.writes,
                 })
                 .collect(),
+            reads_kept: of.reads_kept,
         });
         Ok(p::Description { tasks: tasks.collect(), files })
     }

@@ -12,9 +12,9 @@ use std::{
     },
 };
 
-use cofferdam_broker::{AttemptContext, AttemptIds, Door, LogSink, Rights};
+use cofferdam_broker::{AttemptContext, AttemptIds, Door, Earlier, KeptPage, LogSink, Rights};
 use cofferdam_bundle::statement::{Request, SqlMode, TaskLimits};
-use cofferdam_call::{Access, Call, Confinement, Handle, Limits, Refusal, Reply};
+use cofferdam_call::{Access, Call, Confinement, Ending, Handle, KeptAttempt, Limits, Refusal, Reply};
 use cofferdam_cap_files::{MemoryBlobs, ReleaseFile, ReleaseFiles};
 use cofferdam_cap_sql::Gateways;
 use cofferdam_grants::{GrantSet, Subject, parse};
@@ -66,12 +66,37 @@ impl LogSink for Lines {
     }
 }
 
+/// One attempt with a file, then another without, a page each.
+#[derive(Clone)]
+pub(crate) struct Pages;
+
+impl Earlier for Pages {
+    fn kept(&mut self, name: &str, after: Option<&str>) -> io::Result<KeptPage> {
+        let attempt = |task: &str, length: Option<u32>| KeptAttempt {
+            task: task.to_owned(),
+            attempt: 1,
+            ending: Ending::Succeeded,
+            code: String::new(),
+            message: format!("{name} of {task}"),
+            started_at: String::new(),
+            ended_at: String::new(),
+            length,
+        };
+        match after {
+            None => Ok(KeptPage { attempts: vec![attempt("a", Some(2))], bytes: b"{}".to_vec(), more: true }),
+            Some("a") => Ok(KeptPage { attempts: vec![attempt("b", None)], ..KeptPage::default() }),
+            Some(_) => Err(io::ErrorKind::Other.into()),
+        }
+    }
+}
+
 pub(crate) struct House {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) disk: Disk,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) gateways: Arc<Gateways>,
     pub(crate) log: Lines,
+    pub(crate) earlier: Pages,
 }
 
 pub(crate) fn gateway() -> GatewayName {
@@ -89,7 +114,7 @@ impl House {
         let disk = Disk::default();
         let log = AppendLog::onto(Box::new(disk.clone()), 0).unwrap();
         let ledger = Arc::new(Ledger::onto(log, Arc::new(|| Timestamp::from_millis(0))));
-        Self { folder, disk, ledger, gateways: Arc::new(gateways), log: Lines::default() }
+        Self { folder, disk, ledger, gateways: Arc::new(gateways), log: Lines::default(), earlier: Pages }
     }
 
     pub(crate) fn door(&self) -> Door {
@@ -120,6 +145,7 @@ impl House {
             gateways: Arc::clone(&self.gateways),
             ledger: Arc::clone(&self.ledger),
             log: Box::new(self.log.clone()),
+            earlier: Box::new(self.earlier.clone()),
             limits,
             clock: Arc::new(|| Timestamp::from_millis(0)),
         })
@@ -150,6 +176,11 @@ pub(crate) fn sqlite(folder: &Path) -> Gateways {
 
 /// Reads `raw` and `marts`, writes `marts`, 1,000 rows out, files under `models/`, a log.
 pub(crate) fn granted() -> Arc<dyn Rights> {
+    granted_with(&[])
+}
+
+/// As [`granted`], and more that is asked for.
+pub(crate) fn granted_with(more: &[Request]) -> Arc<dyn Rights> {
     let project = Sha256Digest::of(b"root");
     let plugin = Sha256Digest::of(b"plugin");
     let text = format!(
@@ -178,6 +209,7 @@ prefixes = ["models/"]
 
 [telemetry]
 log = true
+read_kept = true
 "#,
         project.prefixed(),
         plugin.prefixed()
@@ -186,7 +218,7 @@ log = true
     let task = TaskId::new("model.shop.orders").unwrap();
     let subject = Subject { project, task: &task, role: Role::Run, plugins: &[plugin] };
     let list = |items: &[&str]| items.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-    let requests = [
+    let mut requests = vec![
         Request::Sql {
             gateway: gateway(),
             mode: SqlMode::Write,
@@ -196,6 +228,7 @@ log = true
         Request::Files { prefixes: list(&["models/"]) },
         Request::Telemetry {},
     ];
+    requests.extend_from_slice(more);
     let limits = TaskLimits { wall_ms: 600_000, mem_bytes: 256 << 20, log_bytes: 1 << 20 };
     let now = Timestamp::from_millis(1_795_000_000_000);
     Arc::new(grants.admit(&subject, &requests, &limits, &Confinement::default(), now).unwrap())

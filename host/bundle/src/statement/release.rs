@@ -167,6 +167,9 @@ pub enum ParameterType {
     Date,
     /// `true` or `false`.
     Boolean,
+    /// A JSON string: ids of runs with a space between them. A task that may read what attempts of
+    /// its run kept may read that of these runs too, as far as they are of its own release.
+    Runs,
 }
 
 /// Who may set a parameter.
@@ -199,6 +202,8 @@ pub enum Request {
     },
     /// A log and progress.
     Telemetry {},
+    /// What earlier attempts of its run kept beside their logs.
+    Kept {},
 }
 
 /// How far a SQL session may go.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     args::{RunOperation, Shown, Work},
     artifacts::{self, Invocation},
+    chosen,
     execute::{self, say},
     lines,
     manifest::{Manifest, Node},
@@ -183,7 +184,10 @@ async fn go(
         return nothing(what, work, &workplace).map(|()| 0);
     }
     let counted = ids.iter().filter_map(|id| manifest.node(id));
-    let counted = counted.filter(|node| what.counted().contains(&node.resource_type.as_str())).collect();
+    let counted: Vec<&Node> =
+        counted.filter(|node| what.counted().contains(&node.resource_type.as_str())).collect();
+    let chosen = nodes.values().chain(&counted).map(|node| node.unique_id.as_str()).collect();
+    let selected = chosen::set(manifest, &chosen);
     let (place, target, vars, is_bare) =
         (workplace.place.clone(), workplace.target.clone(), workplace.vars.clone(), workplace.is_bare);
     let folder = workplace.folder.clone();
@@ -227,6 +231,7 @@ async fn go(
         manifest,
         tasks: &tasks,
         counted,
+        selected,
         vars: &vars,
         threads,
         begun,

@@ -8,6 +8,7 @@
 
 pub mod args;
 mod artifacts;
+mod chosen;
 mod commands;
 mod execute;
 mod lines;

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{
     args::{Shown, Work},
     artifacts::{self, Invocation},
+    chosen,
     commands::{INTERRUPTED, named},
     execute::{self, Ended, Order, say},
     lines::{self, Command},
@@ -38,6 +39,9 @@ use crate::{
     text::{self, Paint},
 };
 
+/// Runs whose results hooks are led to: as many as fit into one parameter.
+const RUNS_MAX: usize = 90;
+
 /// A command that has all it needs.
 pub(super) struct Run<'a> {
     pub(super) what: What,
@@ -53,6 +57,8 @@ pub(super) struct Run<'a> {
     pub(super) tasks: &'a HashMap<String, TaskId>,
     /// Nodes that have no task.
     pub(super) counted: Vec<&'a Node>,
+    /// The chosen nodes, as a set.
+    pub(super) selected: Option<String>,
     pub(super) vars: &'a Map<String, Value>,
     pub(super) threads: u32,
     pub(super) begun: Instant,
@@ -73,7 +79,7 @@ impl<'a> Run<'a> {
         say(quiet, &format!("Concurrency: {} threads", self.threads));
         say(quiet, "");
         let id = invocation_id();
-        let (mut ended, well) = self.hooks("on-run-start", &id, &[]).await?;
+        let (mut ended, well) = self.hooks("on-run-start", &id, &[], &[]).await?;
         if !well {
             let took = self.begun.elapsed().as_secs_f64();
             self.artifacts(&ended, &[], &id, took)?;
@@ -85,7 +91,7 @@ impl<'a> Run<'a> {
         counted.iter().for_each(|(node, done)| say(quiet, &lines::counted(node, done, Paint::stdout())));
         let mut hooks = true;
         if !interrupted {
-            let (last, well) = self.hooks("on-run-end", &id, &ended).await?;
+            let (last, well) = self.hooks("on-run-end", &id, &ended, &counted).await?;
             ended.extend(last);
             hooks = well;
         }
@@ -136,6 +142,9 @@ impl<'a> Run<'a> {
             time.iter().for_each(|time| add(name, json!(time)));
         }
         add("invocation", json!(id));
+        if let Some(set) = &self.selected {
+            add("selected", json!(set));
+        }
         // What the release does not name cannot be said to its tasks.
         params.retain(|param| self.takes(&param.name));
         params
@@ -169,8 +178,42 @@ impl<'a> Run<'a> {
         params.any(|param| param.name == name)
     }
 
+    /// What leads hooks behind a run to what came of its nodes: where it lies, and what was skipped.
+    fn results(&self, done: &[Ended<'_>], counted: &[(&Node, Done)]) -> Vec<Argument> {
+        let mut runs: Vec<&str> = Vec::new();
+        for one in done.iter().rev() {
+            if !runs.contains(&one.run.as_str()) {
+                runs.push(&one.run);
+            }
+        }
+        // The last ones are the ones that count; a hook says so where it finds fewer than there were.
+        runs.truncate(RUNS_MAX);
+        runs.reverse();
+        let all = done
+            .iter()
+            .map(|one| (one.node, &one.done))
+            .chain(counted.iter().map(|(node, done)| (*node, done)));
+        let skipped = all.filter(|(_, done)| done.status == Status::Skipped);
+        let skipped = skipped.map(|(node, _)| node.unique_id.as_str()).collect();
+        let mut params = Vec::new();
+        if !runs.is_empty() {
+            params.push(Argument { name: "runs".to_owned(), json: json!(runs.join(" ")).to_string() });
+        }
+        if let (false, Some(set)) = (done.is_empty(), chosen::set(self.manifest, &skipped)) {
+            params.push(Argument { name: "skipped".to_owned(), json: json!(set).to_string() });
+        }
+        params.retain(|param| self.takes(&param.name));
+        params
+    }
+
     /// Runs the project's hooks of one kind: what came of them, and whether all went well.
-    async fn hooks(&self, kind: &str, id: &str, done: &[Ended<'_>]) -> Outcome<(Vec<Ended<'a>>, bool)> {
+    async fn hooks(
+        &self,
+        kind: &str,
+        id: &str,
+        done: &[Ended<'_>],
+        counted: &[(&Node, Done)],
+    ) -> Outcome<(Vec<Ended<'a>>, bool)> {
         if !self.what.has_hooks() {
             return Ok((Vec::new(), true));
         }
@@ -191,6 +234,7 @@ impl<'a> Run<'a> {
             let json = json!(schemas.into_iter().collect::<Vec<_>>().join(" ")).to_string();
             order.params.push(Argument { name: "schemas".to_owned(), json });
         }
+        order.params.extend(self.results(done, counted));
         let (mut ended, interrupted) = execute::run(self.session, &order).await?;
         let bad = ended.iter().any(|one| one.done.status.is_undone());
         for one in ended.iter_mut().filter(|one| one.done.status == Status::Success) {

@@ -155,6 +155,9 @@ pub(crate) const PARAMS: &str = r#"
   { name = "event_time_end", type = "text" },
   { name = "invocation", type = "text" },
   { name = "schemas", type = "text", max = "4000" },
+  { name = "runs", type = "runs" },
+  { name = "selected", type = "text", max = "4000" },
+  { name = "skipped", type = "text", max = "4000" },
 "#;
 
 fn quoted(text: &str) -> String {
@@ -366,6 +369,8 @@ fn grant_text(project: &str, release: &Release, expires: Timestamp) -> String {
         SqlMode::Write => "write",
         SqlMode::Admin => "admin",
     };
+    let mut requests = release.tasks.iter().flat_map(|task| &task.requests);
+    let read_kept = if requests.any(|one| *one == Request::Kept {}) { "read_kept = true\n" } else { "" };
     let list = |set: &BTreeSet<String>| {
         let items: Vec<String> = set.iter().map(|item| quoted(item)).collect();
         items.join(", ")
@@ -378,7 +383,7 @@ fn grant_text(project: &str, release: &Release, expires: Timestamp) -> String {
          roles = [\"run\"]\nplugins = [\n{plugins}]\n\
          [[sql]]\ngateway = \"{GATEWAY}\"\nmode = \"{mode}\"\nstatements = \"parsed\"\n\
          also = [\"cascade\", \"rights\", \"schemas\"]\nreads = [{}]\nwrites = [{}]\nmax_rows = {ROWS_MAX}\n\
-         [[files]]\nprefixes = [\"\"]\n[telemetry]\nlog = true\n[report]\nto_scheduler = [\"duration_s\", \"rows_affected\"]\n\
+         [[files]]\nprefixes = [\"\"]\n[telemetry]\nlog = true\n{read_kept}[report]\nto_scheduler = [\"duration_s\", \"rows_affected\"]\n\
          [limits]\nwall_ms = {WALL_MS}\nmem_bytes = {MEM_BYTES}\nlog_bytes = 16777216\n",
         day(expires),
         list(&reads),

@@ -176,7 +176,15 @@ prefixes = [""]                         # every file of the signed release
 
 [telemetry]
 log = true
-
+"#,
+    );
+    if plugins.iter().any(|(name, _)| name == "task-dbt") {
+        text.push_str(
+            "read_kept = true                        # hooks behind a run may read what its nodes left\n",
+        );
+    }
+    text.push_str(
+        r#"
 [report]
 to_scheduler = ["duration_s", "rows_affected"]
 

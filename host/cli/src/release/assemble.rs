@@ -128,6 +128,9 @@ fn described(config: &Config, loader: &Loader, description: TaskDescription) -> 
     }
     requests.push(files_under(&loader.root));
     requests.push(Request::Telemetry {});
+    if description.reads_kept {
+        requests.push(Request::Kept {});
+    }
     Ok(ReleasedTask {
         id,
         plugin: loader.runs_with.get_ref().clone(),

@@ -171,6 +171,7 @@ pub(crate) fn words(request: &Request) -> String {
         }
         Request::Files { prefixes } => format!("read files of the release under {}", list(prefixes)),
         Request::Telemetry {} => "write a log".to_owned(),
+        Request::Kept {} => "read what attempts of its run kept beside their logs".to_owned(),
     }
 }
 

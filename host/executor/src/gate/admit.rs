@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use cofferdam_bundle::{
-    Verified, check_params, check_policy,
+    Verified, check_params, check_policy, named_runs,
     statement::{Argument, Dispatch, PluginEntry, ReleasedTask, ReportField, Request},
 };
 use cofferdam_call::{AttemptPlan, GuestKind, Invocation, NamedJson};
 use cofferdam_grants::{Admission, GrantFact, Subject};
-use cofferdam_ids::{GatewayName, Sha256Digest, Timestamp};
+use cofferdam_ids::{GatewayName, RunId, Sha256Digest, Timestamp};
 use cofferdam_ledger::{AttemptRef, Event, GrantRef, PluginRef, TaskAdmitted};
 
 use super::{Gate, Waiting};
@@ -42,6 +42,13 @@ impl Admitted {
     /// The task as the release has it.
     pub fn task(&self) -> &ReleasedTask {
         &self.release.release().tasks[self.task]
+    }
+
+    /// Its own run, and those the dispatch names beside it where the release lets it.
+    pub fn runs(&self) -> Vec<RunId> {
+        let mut runs = named_runs(&self.arguments, self.task());
+        runs.push(self.dispatch.statement().run_id.clone());
+        runs
     }
 
     /// Which attempt this is, in the words of the ledger.
@@ -92,7 +99,7 @@ impl Admitted {
         let dispatch = self.dispatch.statement();
         let facts = self.admission.facts();
         let grants = facts.sql.iter().map(|s| &s.grant).chain(facts.files.iter().map(|f| &f.grant));
-        let grants = grants.chain(facts.telemetry.iter()).map(grant_ref);
+        let grants = grants.chain(facts.telemetry.iter()).chain(facts.kept.iter()).map(grant_ref);
         Event::TaskAdmitted(Box::new(TaskAdmitted {
             at: self.attempt_ref(),
             executor: house.own.executor.clone(),

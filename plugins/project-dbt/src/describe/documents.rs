@@ -72,6 +72,7 @@ impl Build<'_> {
                 tags: tags(item),
                 settings: settings.into_iter().filter_map(Result::ok).collect(),
                 sql: vec![request],
+                reads_kept: document.results,
             });
         }
         for (path, why) in problems {
@@ -109,6 +110,7 @@ impl Build<'_> {
             ephemerals,
             macros,
             graph,
+            results: self.reads_results(item),
             tested,
             ..Document::default()
         }
@@ -287,6 +289,14 @@ impl Build<'_> {
         self.engine.library().needed_by(&texts.join("\n"))
     }
 
+    /// Whether an item is a hook behind a run, and it or a macro behind it names `results`.
+    fn reads_results(&self, item: &Item) -> bool {
+        let code = item.text("raw_code");
+        item.kind == Kind::Operation
+            && super::nodes::strings(item.node.get("tags")).iter().any(|tag| tag == "on-run-end")
+            && (has_word(code, "results") || self.called(code).iter().any(|one| one.results))
+    }
+
     /// What the project's macros behind a text name.
     fn called(&self, code: &str) -> Vec<MacroWords> {
         let files = self.engine.library().needed_by(code);
@@ -306,6 +316,7 @@ impl Build<'_> {
             let text = &one.block.text;
             let words = MacroWords {
                 graph: has_word(text, "graph"),
+                results: has_word(text, "results"),
                 asks: ASKING[..2].iter().any(|word| has_word(text, word)),
                 looks: looks(text),
                 renders: renders(text),
@@ -329,6 +340,8 @@ pub(super) struct Words {
 pub(super) struct MacroWords {
     /// `graph`.
     graph: bool,
+    /// `results`.
+    results: bool,
     /// One of those that ask the warehouse what is there.
     asks: bool,
     /// Sources that are named only when it runs.

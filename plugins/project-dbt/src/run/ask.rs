@@ -14,7 +14,7 @@ use crate::codes;
 use crate::problem::did_you_mean;
 
 /// Arguments with a meaning of their own; every other one is a variable of the project.
-const OWN: [&str; 14] = [
+const OWN: [&str; 16] = [
     "args",
     "command",
     "empty",
@@ -25,8 +25,10 @@ const OWN: [&str; 14] = [
     "invocation",
     "limit",
     "macro",
+    "runs",
     "schemas",
     "selected",
+    "skipped",
     "store_failures",
     "vars",
 ];
@@ -64,7 +66,9 @@ pub(super) struct Ask {
     pub(super) macro_args: Map<String, Json>,
     pub(super) event_time_start: Option<String>,
     pub(super) event_time_end: Option<String>,
-    pub(super) selected: Vec<String>,
+    /// The nodes the command chose, and those it skipped: sets, see [`super::chosen`].
+    pub(super) selected: Option<String>,
+    pub(super) skipped: Option<String>,
     /// The schemas the run built in, for what comes after all nodes.
     pub(super) schemas: Vec<String>,
 }
@@ -104,7 +108,8 @@ impl Ask {
             macro_args: invocation.argument("args")?.unwrap_or_default(),
             event_time_start: invocation.argument("event_time_start")?,
             event_time_end: invocation.argument("event_time_end")?,
-            selected: invocation.argument("selected")?.unwrap_or_default(),
+            selected: invocation.argument("selected")?,
+            skipped: invocation.argument("skipped")?,
             schemas: schemas(invocation)?,
         })
     }

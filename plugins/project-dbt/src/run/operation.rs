@@ -61,6 +61,9 @@ impl Run<'_> {
             let schema = &self.document.shared.target.schema;
             self.ready_for(around, schema, "").map_err(|why| self.sql_failure(around, why))?;
         }
+        if self.document.results {
+            around.put("results", self.results(around)?);
+        }
         let text = self.document.node.raw_code();
         let sql = self.compile_text(around, text)?;
         report.made();

@@ -13,10 +13,12 @@ use minijinja::Value;
 use serde_json::{Map, Value as Json, json};
 
 use super::ask::Ask;
+use super::chosen;
 use super::database::Warehouse;
-use crate::document::{Document, MANIFEST_PATH, Reference, RelationParts};
+use super::manifest::Manifest;
+use crate::document::{Document, Reference, RelationParts};
 use crate::jinja::world::{Database, EventWindow, Quoting, RelationKind, RelationName};
-use crate::jinja::{Engine, World, datetime, from_json};
+use crate::jinja::{Engine, World, datetime, from_json, list_of};
 use crate::project::DBT_VERSION;
 
 /// What stands in front of an ephemeral model's name where it is a common table expression.
@@ -66,6 +68,7 @@ pub(super) struct Around<'a> {
     pub(super) incremental: Cell<Option<bool>>,
     model: OnceCell<Value>,
     graph: OnceCell<Value>,
+    manifest: OnceCell<Manifest>,
 }
 
 scoped_tls_hkt::scoped_thread_local! {
@@ -88,6 +91,7 @@ impl<'a> Around<'a> {
             incremental: Cell::new(None),
             model: OnceCell::new(),
             graph: OnceCell::new(),
+            manifest: OnceCell::new(),
         }
     }
 
@@ -191,11 +195,27 @@ impl<'a> Around<'a> {
         tags.into_iter().flatten().any(|tag| tag == "on-run-end")
     }
 
+    pub(super) fn manifest(&self) -> &Manifest {
+        self.manifest.get_or_init(|| Manifest::read(self.scene.files))
+    }
+
+    /// The nodes the command chose, where it says so.
+    pub(super) fn chosen(&self) -> Result<Option<Vec<&str>>, String> {
+        self.told(self.scene.ask.selected.as_deref())
+    }
+
+    /// The nodes the command skipped, where it says so.
+    pub(super) fn skipped(&self) -> Result<Option<Vec<&str>>, String> {
+        self.told(self.scene.ask.skipped.as_deref())
+    }
+
+    fn told(&self, set: Option<&str>) -> Result<Option<Vec<&str>>, String> {
+        set.map(|set| chosen::read(set, &self.manifest().ids())).transpose()
+    }
+
     fn graph(&self) -> Value {
         let read = || {
-            let text = self.scene.files.read(MANIFEST_PATH).unwrap_or_default();
-            let manifest: Json = serde_json::from_slice(&text).unwrap_or_default();
-            let part = |key: &str| manifest.get(key).cloned().unwrap_or_else(|| json!({}));
+            let manifest = self.manifest();
             let keys = [
                 "nodes",
                 "sources",
@@ -207,7 +227,8 @@ impl<'a> Around<'a> {
                 "macros",
                 "unit_tests",
             ];
-            let all: Map<String, Json> = keys.iter().map(|key| ((*key).to_owned(), part(key))).collect();
+            let all: Map<String, Json> =
+                keys.iter().map(|key| ((*key).to_owned(), manifest.section(key))).collect();
             from_json(&Json::Object(all))
         };
         self.graph.get_or_init(read).clone()
@@ -473,11 +494,13 @@ impl World for Around<'_> {
                 let pairs = self.scene.ask.schemas.iter().map(|schema| json!([database, schema]));
                 from_json(&Json::Array(pairs.collect()))
             }
-            "results" if self.is_after() => {
-                self.warn("`results` of `on-run-end` is empty here: what came of each node stands in target/run_results.json");
-                from_json(&json!([]))
+            "selected_resources" => {
+                let chosen = self.chosen().unwrap_or_else(|why| {
+                    self.warn(&why);
+                    None
+                });
+                list_of(chosen.unwrap_or_default().into_iter().map(Value::from).collect())
             }
-            "selected_resources" => Value::from(self.scene.ask.selected.clone()),
             "database" => node.relation().database.map_or(Value::from(()), Value::from),
             "schema" => Value::from(node.text("schema")),
             "project_name" => Value::from(self.document.shared.project.name.as_str()),

@@ -76,6 +76,7 @@ fn task(id: &str) -> TaskSpec {
         tags: Vec::new(),
         settings: Vec::new(),
         sql: Vec::new(),
+        reads_kept: false,
     }
 }
 

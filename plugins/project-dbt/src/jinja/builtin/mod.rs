@@ -14,6 +14,7 @@ mod exceptions;
 mod itertools;
 mod marks;
 mod modules;
+mod record;
 mod references;
 mod regex;
 mod relation;
@@ -35,6 +36,7 @@ use super::value::{Args, Python, native};
 pub(super) use data::{converted, dump_json};
 pub use datetime::datetime;
 pub(super) use marks::{mark, marked};
+pub use record::Record;
 pub(super) use values::Namespace;
 
 type Call = fn(&Interp<'_>, &mut Args) -> Outcome<Value>;
