@@ -357,3 +357,71 @@ fn what_dbt_has_and_this_has_not_is_said() {
     house.write("models/secret.sql", "select '{{ env_var('DBT_ENV_SECRET_X') }}' as s\n");
     assert!(house.cofferdam(&["dbt", "parse"]).stderr.contains("CD0065"));
 }
+
+/// A hook that writes down what it is told of each node.
+const WRITES_RESULTS: &str = "{% macro write_down(results) %}create table {{ target.schema }}.run_log as\n\
+     {% for one in results %}select '{{ one.node.unique_id }}' as unique_id, '{{ one.status }}' as status,\n\
+     {{ one.failures if one.failures is not none else -1 }} as failures,\n\
+     '{{ (one.message or '') | replace(\"'\", \"''\") }}' as message, {{ one['execution_time'] }} as took,\n\
+     '{{ one.timing | map(attribute='name') | join(' ') }}' as steps,\n\
+     '{{ one.to_dict()['node']['resource_type'] }}' as kind {{ 'union all' if not loop.last }}\n\
+     {% endfor %}{% endmacro %}\n";
+
+#[test]
+fn hooks_behind_a_run_are_told_of_each_node_what_its_artifact_says() {
+    let house = sqlite();
+    let project = FILES[0].1;
+    house.write(
+        "dbt_project.yml",
+        &format!("{project}on-run-start: select 1\non-run-end: \"{{{{ write_down(results) }}}}\"\n"),
+    );
+    house.write("macros/write_down.sql", WRITES_RESULTS);
+    house.write("models/broken.sql", "select nothing from {{ ref('items') }}\n");
+    house.write("models/behind.sql", "select * from {{ ref('broken') }}\n");
+    house.write("models/inner.sql", "{{ config(materialized='ephemeral') }} select 1 as id\n");
+    house.write(
+        "models/boards.yml",
+        "version: 2\nexposures:\n  - {name: board, type: dashboard, owner: {name: me}, depends_on: [ref('items')]}\n",
+    );
+    let failed = house.cofferdam(&["dbt", "build", "--vars", "{strict: true}"]);
+    assert!(!failed.ok);
+    contains_all(&failed, &["OK hook shop-on-run-end-0"]);
+
+    let log = rusqlite::Connection::open(house.path().join("wh.db")).unwrap();
+    let mut rows =
+        log.prepare("select unique_id, status, failures, message, took, steps, kind from run_log").unwrap();
+    let told = rows.query_map([], |row| {
+        let text = |at: usize| row.get::<_, String>(at);
+        Ok((text(0)?, text(1)?, row.get::<_, i64>(2)?, text(3)?, row.get::<_, f64>(4)?, text(5)?, text(6)?))
+    });
+    let mut told: Vec<_> = told.unwrap().collect::<Result<_, _>>().unwrap();
+    let results = artifact(&house, "run_results.json");
+    let of_nodes = results["results"].as_array().unwrap().iter();
+    let mut written: Vec<_> = of_nodes
+        .filter(|one| !one["unique_id"].as_str().unwrap().starts_with("operation."))
+        .map(|one| {
+            let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+            let steps = one["timing"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap());
+            let kind = text("unique_id").split('.').next().unwrap().to_owned();
+            (
+                text("unique_id"),
+                text("status"),
+                one["failures"].as_i64().unwrap_or(-1),
+                text("message"),
+                one["execution_time"].as_f64().unwrap(),
+                steps.collect::<Vec<_>>().join(" "),
+                kind,
+            )
+        })
+        .collect();
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    written.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(told, written);
+    let found = |status: &str| told.iter().any(|one| one.1 == status);
+    for status in ["success", "error", "skipped", "pass", "fail", "no-op"] {
+        assert!(found(status), "nothing is {status}: {told:?}");
+    }
+    let ledger = house.ledger("executor-run");
+    let reads = ledger.iter().filter(|record| record.to_string().contains("\"read_kept\"")).count();
+    assert!(reads > 0, "no record of what was read");
+}

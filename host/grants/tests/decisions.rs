@@ -407,9 +407,18 @@ fn what_attempts_kept_is_read_where_release_and_grant_both_say_so() {
     let Decision::Refuse { refusal, rule } = silent.decide(&ask) else { panic!("it did not ask") };
     assert_eq!((refusal.code.0, rule), (237, Some(("grants/0.toml".to_owned(), 19))));
     let refused = admit_as(&set(&[grant_text()]), asks).map(drop).unwrap_err();
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @"`model.shop.orders` asks for what attempts of its run kept, which no grant covers: no `[telemetry]` says `read_kept = true`");
     let requests = [requests(), vec![Request::Kept {}]].concat();
-    insta::assert_snapshot!(explained(&lent, &requests), @"");
+    insta::assert_snapshot!(explained(&lent, &requests), @r"
+    model.shop.orders in role run: allowed
+      grants/0.toml:6 grant `shop` of dba, until 2027-04-01T00:00:00Z
+      grants/0.toml:11 allows sql write on `wh` (reads raw.*; writes marts.orders); statements parsed, at most 100 rows out
+      grants/0.toml:17 allows files models/shop/
+      grants/0.toml:19 allows telemetry
+      grants/0.toml:19 allows what attempts of its run kept
+      within 60 s, 256 MiB of memory, 1024 KiB of log
+      the scheduler may be told: duration_s
+    ");
 }
 
 #[test]

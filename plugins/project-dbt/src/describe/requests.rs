@@ -151,11 +151,15 @@ fn schema_pattern(item: &Item) -> String {
     format!("{}.*", item.text("schema"))
 }
 
-/// `schema.name`.
+/// `schema.name`; `schema.*` where the name has what no request can say.
 fn dotted(item: &Item) -> String {
     let name = match item.text("identifier") {
         "" => item.text("alias"),
         name => name,
     };
+    let foreign = |c: char| c.is_control() || c.is_whitespace() || "\"'`;*?[].".contains(c);
+    if name.chars().any(foreign) {
+        return schema_pattern(item);
+    }
     format!("{}.{name}", item.text("schema"))
 }

@@ -129,8 +129,12 @@ impl Python for Record {
     fn attr(&self, name: &str) -> Option<Value> {
         let of = |name: &str| self.fields.iter().find(|field| field.name == name);
         // `pre-hook` and `post-hook` are no names.
-        let field = of(name).or_else(|| of(&name.replace('_', "-")))?;
-        Some(field.value.get_or_init(|| from_json(&field.json)).clone())
+        match of(name).or_else(|| of(&name.replace('_', "-"))) {
+            Some(field) => Some(field.value.get_or_init(|| from_json(&field.json)).clone()),
+            // A config has every key, with nothing behind it.
+            None if self.class == CONFIG && !self.methods().contains(&name) => Some(none()),
+            None => None,
+        }
     }
 
     fn item(&self, key: &Value) -> Option<Value> {
