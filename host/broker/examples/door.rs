@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cofferdam_broker::{AttemptContext, AttemptIds, Door, NoLog, serve_lane};
+use cofferdam_broker::{AttemptContext, AttemptIds, Door, NoLog, NothingEarlier, serve_lane};
 use cofferdam_bundle::statement::{Request, SqlMode, TaskLimits};
 use cofferdam_call::{
     Access, AttemptEnd, AttemptPlan, Call, Column, Confinement, EndState, FromRunner, GuestKind, Handle,
@@ -143,6 +143,7 @@ fn door(folder: &Path) -> Door {
         gateways: Arc::new(gateways),
         ledger: Arc::new(Ledger::open(folder, clock()).unwrap()),
         log: Box::new(NoLog),
+        earlier: Box::new(NothingEarlier),
         limits: Limits { wall_ms: 3_600_000, ..Limits::default() },
         clock: clock(),
     })
