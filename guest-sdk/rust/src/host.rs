@@ -65,9 +65,9 @@ pub trait Telemetry {
     /// together. A name kept before is replaced.
     fn keep(&self, name: &str, content: &[u8]) -> Result<(), Failure>;
     /// What ended attempts of this run left in the executor's object store: for each task the last
-    /// one, with its file `name`, by task. Refused unless the task asks for it in its
-    /// [`TaskSpec`](crate::TaskSpec) and a grant allows it.
-    fn kept(&self, name: &str) -> Result<Vec<KeptAttempt>, Failure>;
+    /// one, with its file `name`, by task; only of tasks whose id starts with `start`. Refused unless
+    /// the task asks for it in its [`TaskSpec`](crate::TaskSpec) and a grant allows it.
+    fn kept(&self, name: &str, start: &str) -> Result<Vec<KeptAttempt>, Failure>;
 }
 
 /// How an attempt ended, as its executor says.

@@ -18,17 +18,18 @@ pub struct KeptPage {
 /// Where the results of attempts lie. It knows by itself whose run it is: nothing a guest says can
 /// lead it to another's.
 pub trait Earlier: Send {
-    /// The last attempt of each task whose id comes after `after`, each with its file `name`: at most
+    /// The last attempt of each task whose id starts with `start` and comes after `after`, each with
+    /// its file `name`: at most
     /// [`KEPT_PAGE_ATTEMPTS_MAX`](cofferdam_call::KEPT_PAGE_ATTEMPTS_MAX) and, but for the first one,
     /// [`KEPT_PAGE_BYTES_MAX`](cofferdam_call::KEPT_PAGE_BYTES_MAX).
-    fn kept(&mut self, name: &str, after: Option<&str>) -> io::Result<KeptPage>;
+    fn kept(&mut self, name: &str, start: &str, after: Option<&str>) -> io::Result<KeptPage>;
 }
 
 /// Knows of no attempt.
 pub struct NothingEarlier;
 
 impl Earlier for NothingEarlier {
-    fn kept(&mut self, _name: &str, _after: Option<&str>) -> io::Result<KeptPage> {
+    fn kept(&mut self, _name: &str, _start: &str, _after: Option<&str>) -> io::Result<KeptPage> {
         Ok(KeptPage::default())
     }
 }

@@ -68,9 +68,9 @@ impl Door {
                 self.log.keep(&name, payload)?;
                 Ok(Reply::Done.into())
             }
-            Call::ReadKept { name, after } => {
+            Call::ReadKept { name, start, after } => {
                 check_kept_name(&name)?;
-                let page = self.context.earlier.kept(&name, after.as_deref());
+                let page = self.context.earlier.kept(&name, &start, after.as_deref());
                 let KeptPage { attempts, bytes, more } = page.map_err(|_| refusals::unread_kept())?;
                 Ok(Performed { payload: bytes, ..Reply::Kept { attempts, more }.into() })
             }

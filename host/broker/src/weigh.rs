@@ -144,8 +144,9 @@ fn check_sizes(call: &Call, payload: &[u8]) -> Result<(), Refusal> {
                 longest("a value", value_bytes(value), VALUE_BYTES_MAX)?;
             }
         }
-        Call::ReadKept { name, after } => {
+        Call::ReadKept { name, start, after } => {
             longest("a kept file's name", name.len(), KEPT_NAME_BYTES_MAX)?;
+            longest("the start of a task's id", start.len(), TASK_BYTES_MAX)?;
             longest("a task's id", after.as_ref().map_or(0, String::len), TASK_BYTES_MAX)?;
         }
         Call::SqlCommit { step: Some(step), .. } => longest("a step's name", step.len(), STEP_BYTES_MAX)?,

@@ -485,7 +485,7 @@ fn what_attempts_of_the_run_kept_is_read_page_by_page_and_recorded() {
     let mut door = house.door_with(granted_with(&[Request::Kept {}]), Limits::default());
     let mut read = |name: &str, after: Option<&str>| {
         let (name, after) = (name.to_owned(), after.map(str::to_owned));
-        door.call(Call::ReadKept { name, after }, Vec::new())
+        door.call(Call::ReadKept { name, start: "model.".to_owned(), after }, Vec::new())
     };
     let Ok((Reply::Kept { attempts, more: true }, bytes)) = read("result.json", None) else { panic!() };
     assert_eq!((attempts[0].task.as_str(), attempts[0].length, bytes.as_slice()), ("a", Some(2), &b"{}"[..]));
@@ -509,7 +509,7 @@ fn what_attempts_of_the_run_kept_is_read_page_by_page_and_recorded() {
 fn what_attempts_kept_is_refused_to_a_task_that_did_not_ask_for_it() {
     let house = House::new();
     let mut door = house.door();
-    let call = Call::ReadKept { name: "result.json".to_owned(), after: None };
+    let call = Call::ReadKept { name: "result.json".to_owned(), start: String::new(), after: None };
     assert_eq!(code(ask(&mut door, call)), 237, "the grant would let it, its release does not ask");
     assert_eq!(house.event_names(), ["denied read_kept CD0237"]);
 }

@@ -141,6 +141,8 @@ pub enum Call {
     ReadKept {
         /// The name of the file they may have kept.
         name: String,
+        /// How the ids of the tasks start; empty for all.
+        start: String,
         /// The last task of the page before; none for the first page.
         after: Option<String>,
     },

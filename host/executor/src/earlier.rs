@@ -91,14 +91,15 @@ impl EarlierAttempts {
 }
 
 impl Earlier for EarlierAttempts {
-    fn kept(&mut self, name: &str, after: Option<&str>) -> io::Result<KeptPage> {
+    fn kept(&mut self, name: &str, start: &str, after: Option<&str>) -> io::Result<KeptPage> {
         let tasks = match self.tasks.take() {
             Some(tasks) if after.is_some() => tasks,
             _ => self.tasks()?,
         };
         let mut page = KeptPage::default();
         let mut bytes = 0;
-        for (task, run) in tasks.iter().filter(|(task, _)| after.is_none_or(|after| task.as_str() > after)) {
+        let is_asked_for = |task: &str| task.starts_with(start) && after.is_none_or(|after| task > after);
+        for (task, run) in tasks.iter().filter(|(task, _)| is_asked_for(task)) {
             let Some((attempt, file)) = self.last(run, task, name)? else { continue };
             bytes += file.len() + attempt.message.len();
             let is_full = page.attempts.len() >= KEPT_PAGE_ATTEMPTS_MAX || bytes > KEPT_PAGE_BYTES_MAX;
@@ -160,11 +161,15 @@ mod tests {
         }
 
         fn read(&self, runs: &[&RunId]) -> Vec<(String, Option<u32>)> {
+            self.read_those(runs, "")
+        }
+
+        fn read_those(&self, runs: &[&RunId], start: &str) -> Vec<(String, Option<u32>)> {
             let runs = runs.iter().map(|run| (*run).clone()).collect();
             let mut earlier = EarlierAttempts::of(self.objects.clone(), runs, Sha256Digest::of(b"mine"));
             let (mut all, mut after) = (Vec::new(), None);
             loop {
-                let page = earlier.kept("result.json", after.as_deref()).unwrap();
+                let page = earlier.kept("result.json", start, after.as_deref()).unwrap();
                 let sum: u32 = page.attempts.iter().filter_map(|one| one.length).sum();
                 assert_eq!(page.bytes.len(), sum as usize);
                 after = page.attempts.last().map(|one| one.task.clone());
@@ -190,6 +195,7 @@ mod tests {
         assert_eq!(found, [("model.shop.a 2".to_owned(), Some(5)), ("model.shop.b 1".to_owned(), Some(5))]);
         assert_eq!(store.read(&[&own]), [("model.shop.b 1".to_owned(), Some(5))]);
         assert_eq!(store.read(&[&run("run_nothing")]), []);
+        assert_eq!(store.read_those(&[&before], "model.shop.b"), [("model.shop.b 1".to_owned(), Some(3))]);
     }
 
     #[test]

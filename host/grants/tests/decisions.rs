@@ -396,7 +396,7 @@ fn a_refused_request_is_explained() {
 
 #[test]
 fn what_attempts_kept_is_read_where_release_and_grant_both_say_so() {
-    let call = Call::ReadKept { name: "result.json".to_owned(), after: None };
+    let call = Call::ReadKept { name: "result.json".to_owned(), start: String::new(), after: None };
     let ask = Ask { call: &call, session: None, reading: None, rows_out: 0, signed_statement: false };
     let lent = set(&[grant_text().replace("log = true", "log = true\nread_kept = true")]);
     let asks = |_: &mut Subject<'_>, asked: &mut Vec<Request>, _: &mut Confinement, _: &mut Timestamp| {

@@ -161,8 +161,9 @@ impl Telemetry for MemoryHost {
         Ok(())
     }
 
-    fn kept(&self, _name: &str) -> Result<Vec<KeptAttempt>, Failure> {
-        Ok(self.state.borrow().attempts.clone())
+    fn kept(&self, _name: &str, start: &str) -> Result<Vec<KeptAttempt>, Failure> {
+        let state = self.state.borrow();
+        Ok(state.attempts.iter().filter(|attempt| attempt.task.starts_with(start)).cloned().collect())
     }
 }
 

@@ -66,10 +66,10 @@ impl Telemetry for Host {
         Ok(telemetry::keep(name, content)?)
     }
 
-    fn kept(&self, name: &str) -> Result<Vec<KeptAttempt>, Failure> {
+    fn kept(&self, name: &str, start: &str) -> Result<Vec<KeptAttempt>, Failure> {
         let mut all: Vec<KeptAttempt> = Vec::new();
         loop {
-            let page = telemetry::kept(name, all.last().map(|last| last.task.as_str()))?;
+            let page = telemetry::kept(name, start, all.last().map(|last| last.task.as_str()))?;
             let is_last = !page.more || page.attempts.is_empty();
             all.extend(page.attempts.into_iter().map(attempt));
             if is_last {

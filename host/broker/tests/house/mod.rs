@@ -71,7 +71,7 @@ impl LogSink for Lines {
 pub(crate) struct Pages;
 
 impl Earlier for Pages {
-    fn kept(&mut self, name: &str, after: Option<&str>) -> io::Result<KeptPage> {
+    fn kept(&mut self, name: &str, _start: &str, after: Option<&str>) -> io::Result<KeptPage> {
         let attempt = |task: &str, length: Option<u32>| KeptAttempt {
             task: task.to_owned(),
             attempt: 1,

@@ -45,10 +45,16 @@ impl Host for Room {
         }
     }
 
-    fn kept(&mut self, name: String, after: Option<String>) -> Result<Result<KeptPage, Failure>> {
+    fn kept(
+        &mut self,
+        name: String,
+        start: String,
+        after: Option<String>,
+    ) -> Result<Result<KeptPage, Failure>> {
         check!(convert::bounded("the file's name", name.len(), KEPT_NAME_BYTES_MAX));
+        check!(convert::bounded("the start of a task's id", start.len(), TASK_BYTES_MAX));
         check!(convert::bounded("the task's id", after.as_ref().map_or(0, String::len), TASK_BYTES_MAX));
-        match self.call(Call::ReadKept { name, after }, &[])? {
+        match self.call(Call::ReadKept { name, start, after }, &[])? {
             Ok((Reply::Kept { attempts, more }, bytes)) => {
                 let mut rest = bytes.as_slice();
                 let attempts =

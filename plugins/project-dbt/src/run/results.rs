@@ -68,7 +68,7 @@ impl Run<'_> {
     /// The list.
     pub(super) fn results(&self, around: &Around<'_>) -> Result<Value, TaskFailure> {
         let manifest = around.manifest();
-        let mut attempts = self.cx.telemetry.kept("result.json")?;
+        let mut attempts = self.cx.telemetry.kept("result.json", "")?;
         let long = self.long_statements(&attempts)?;
         // In the order they ended; what ended at once, in the order it began.
         attempts.sort_by(|a, b| (&a.ended_at, &a.started_at).cmp(&(&b.ended_at, &b.started_at)));
@@ -121,7 +121,7 @@ impl Run<'_> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let texts = self.cx.telemetry.kept("compiled.sql")?.into_iter();
+        let texts = self.cx.telemetry.kept("compiled.sql", "")?.into_iter();
         Ok(texts
             .filter_map(|one| {
                 Some((ids.get(&one.task)?.clone(), String::from_utf8_lossy(&one.content?).into_owned()))
