@@ -502,6 +502,24 @@ models/s.yml:5: the metric `d d`: a name begins with a letter, has letters, digi
 }
 
 #[test]
+fn what_an_ephemeral_model_asks_for_when_it_runs_is_granted_to_whoever_reads_it() {
+    let files = [
+        ("models/s.yml", "sources: [{name: raw, tables: [{name: t}]}]"),
+        (
+            "models/e.sql",
+            "{{ config(materialized='ephemeral') }}select {% if execute %}{{ run_query('select 1 from ' ~ source('raw', 't')) }}{% else %}1{% endif %} as n",
+        ),
+        ("models/m.sql", "select * from {{ ref('e') }}"),
+        ("models/other.sql", "select 1"),
+    ];
+    let tasks = describe(&files).unwrap();
+    let reads = |id: &str| {
+        tasks.iter().find(|task| task.id == id).unwrap().sql[0].reads.contains(&"raw.t".to_owned())
+    };
+    assert_eq!((reads("model.shop.m"), reads("model.shop.other")), (true, false));
+}
+
+#[test]
 fn a_model_may_set_its_header_by_a_block() {
     let text =
         "{% call set_sql_header(config) %}set work_mem = '{{ var('mem', '64MB') }}';{% endcall %}select 1";

@@ -95,6 +95,7 @@ impl Build<'_> {
                 || item.kind == Kind::UnitTest && target.kind == Kind::Model && depth == 0
             {
                 if depth < 100 {
+                    into.extend(self.looked_for(target).map(dotted));
                     self.read_relations(to, into, depth + 1);
                 }
             } else {
