@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_answer_is_read() {
-        let tasks = r#"{"described":{"tasks":[{"id":"m","entry":"model","needs":[],"path":"","tags":[],"settings":[],"sql":[]}],"files":[]}}"#;
+        let tasks = r#"{"described":{"tasks":[{"id":"m","entry":"model","needs":[],"path":"","tags":[],"settings":[],"sql":[],"reads_kept":false}],"files":[]}}"#;
         assert!(
             matches!(serde_json::from_str(tasks), Ok(Answer::Described(found)) if found.tasks.len() == 1)
         );
