@@ -244,14 +244,14 @@ fn an_enforced_contract_declares_its_columns_and_refuses_others() {
     assert_eq!(house.text("select count(*) from pg_constraint where conrelid = 'analytics.m'::regclass and contype in ('c', 'p', 'u')"), "3");
     let house = house.node("model", "m", "select 'x' as id, 1 as other", config, columns);
     insta::assert_snapshot!(house.run("model.shop.m", &[]), @r"
-CD0949: model `m` (models/m.sql): macros/create.sql:185: This model has an enforced contract that failed.
+CD0949: model `m` (models/m.sql): macros/create.sql:187: This model has an enforced contract that failed.
 Please ensure the name, data_type, and number of columns in your contract match the columns in your model's definition.
 
 | column_name | definition_type | contract_type | mismatch_reason       |
 | ----------- | --------------- | ------------- | --------------------- |
 | id          | TEXT            | INTEGER       | data type mismatch    |
 | other       | INTEGER         |               | missing in contract   |
-| word        |                 | TEXT          | missing in definition | (in macros/create.sql:185, macro assert_columns_equivalent; called from macros/create.sql:137, macro default__get_assert_columns_equivalent; macros/create.sql:136, macro get_assert_columns_equivalent; macros/create.sql:52, macro postgres__create_table_as)
+| word        |                 | TEXT          | missing in definition | (in macros/create.sql:187, macro assert_columns_equivalent; called from macros/create.sql:139, macro default__get_assert_columns_equivalent; macros/create.sql:138, macro get_assert_columns_equivalent; macros/create.sql:52, macro postgres__create_table_as)
 ");
 }
 
