@@ -8,7 +8,7 @@ use axum::{
 use super::App;
 use crate::{
     Problem,
-    store::{Caller, ClientKind, Keys, check_executor_token, check_token},
+    store::{Caller, ClientKind, Keys, check_token},
 };
 
 /// Bytes of a token that are looked at.
@@ -35,8 +35,7 @@ impl FromRequestParts<App> for AnExecutor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let found = check_executor_token(&app.store.readers, token(parts)?).await?;
-        let (caller, keys) = found.ok_or_else(Problem::unauthorised)?;
+        let (caller, keys) = caller(parts, app).await?;
         if caller.kind == ClientKind::Executor {
             Ok(Self(caller, keys))
         } else {
@@ -49,12 +48,12 @@ impl FromRequestParts<App> for APerson {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = caller(parts, app).await?;
+        let (caller, _) = caller(parts, app).await?;
         if caller.kind == ClientKind::Person { Ok(Self(caller)) } else { Err(Problem::forbidden("person")) }
     }
 }
 
-async fn caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
+async fn caller(parts: &Parts, app: &App) -> Result<(Caller, Keys), Problem> {
     check_token(&app.store.readers, token(parts)?).await?.ok_or_else(Problem::unauthorised)
 }
 

@@ -169,27 +169,13 @@ pub(crate) async fn check_secret(
     Ok((equal && kept.is_some()).then(|| id.to_owned()))
 }
 
-/// The caller behind a token, if it is good.
-pub(crate) async fn check_token(readers: &SqlitePool, token: &str) -> Result<Option<Caller>, sqlx::Error> {
-    // Found by the digest of 32 random bytes: how long the search takes says nothing about a token.
-    let row = sqlx::query(
-        "SELECT c.id AS client, c.name AS called, c.kind, c.keys_max FROM tokens t
-         JOIN clients c ON c.id = t.client
-         WHERE t.sha256 = ? AND t.expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER)
-           AND c.revoked_at IS NULL",
-    )
-    .bind(Sha256Digest::of(token.as_bytes()).as_bytes().as_slice())
-    .fetch_optional(readers)
-    .await?;
-    row.as_ref().map(caller).transpose()
-}
-
-/// As [`check_token`], and the keys the caller has enrolled: one question, as executors ask it with
-/// every call.
-pub(crate) async fn check_executor_token(
+/// The caller behind a token, if it is good, and the keys it has enrolled: one question, since
+/// executors ask it with every call.
+pub(crate) async fn check_token(
     readers: &SqlitePool,
     token: &str,
 ) -> Result<Option<(Caller, Keys)>, sqlx::Error> {
+    // Found by the digest of 32 random bytes: how long the search takes says nothing about a token.
     let rows = sqlx::query(
         "SELECT c.id AS client, c.name AS called, c.kind, c.keys_max, e.id, e.public, e.cluster, e.pool, e.role
          FROM tokens t JOIN clients c ON c.id = t.client LEFT JOIN executors e ON e.client = c.id

@@ -25,7 +25,7 @@ use sqlx::{
 };
 
 pub use blobs::Blobs;
-pub(crate) use clients::{Caller, check_executor_token, check_secret, check_token, random_text};
+pub(crate) use clients::{Caller, check_secret, check_token, random_text};
 pub use clients::{ClientKind, ClientView, NewClient};
 pub use clients::{
     create as create_client, forget_keys as forget_client_keys, list as list_clients, revoke as revoke_client,
