@@ -130,8 +130,8 @@ pub fn cache_key(folder: &Path) -> Result<[u8; 32], ExecutorError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(|e| bad(io::Error::other(e.to_string())))?;
-            match write_new(&path, &seed) {
-                // Another build made it at the same time.
+            match write_first(&path, &seed) {
+                // Another executor or build made it at the same time.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => read_seed(&path).map_err(bad)?,
                 made => made.map(|()| seed).map_err(bad)?,
             }
@@ -197,16 +197,34 @@ pub fn write_cached(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, false)
 }
 
+/// As [`write_new`], but the first of several writers stays: the others are told that it is there.
+fn write_first(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temp = beside(path);
+    let linked = write_beside(&temp, bytes, true).and_then(|()| fs::hard_link(&temp, path));
+    let _ = fs::remove_file(&temp);
+    linked
+}
+
 fn replace(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-    // Two writers of one file at a time must not write into each other.
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let temp = path.with_extension(format!("new{}", COUNT.fetch_add(1, Ordering::Relaxed)));
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temp)?;
-    let written = file.write_all(bytes).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
-    let written = written.and_then(|()| fs::rename(&temp, path));
+    let temp = beside(path);
+    let written = write_beside(&temp, bytes, sync).and_then(|()| fs::rename(&temp, path));
     written.inspect_err(|_| {
         let _ = fs::remove_file(&temp);
     })
+}
+
+/// A name of its own beside a file: two writers of one file at a time, in this process or in others,
+/// must not write into each other.
+fn beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    path.with_extension(format!("new{}-{count}", std::process::id()))
+}
+
+fn write_beside(temp: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(temp)?;
+    file.write_all(bytes)?;
+    if sync { file.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -246,6 +264,21 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let open = DataFolder::open(&path).unwrap_err();
         assert!(open.to_string().contains("its mode is 755"), "{open}");
+    }
+
+    #[test]
+    fn a_cache_that_several_open_at_once_has_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = dir.path().join("cache");
+        let open = || cache_key(&cache).unwrap();
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let openers: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            openers.into_iter().map(|opener| opener.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]));
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1, "nothing but the key is left");
+        let again = write_first(&cache.join("key"), &[0; 32]).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }
 
     #[test]
