@@ -173,7 +173,7 @@ fn the_next_tenant_meets_nothing_of_the_last() {
         "create temporary table reused (n text)",
         "set search_path = pg_temp",
         "set timezone = 'Asia/Tokyo'",
-        "set statement_timeout = 1",
+        "set statement_timeout = 45000",
         "set default_transaction_read_only = on",
     ] {
         hostile.execute(text, &[]).unwrap();
@@ -199,6 +199,19 @@ fn the_next_tenant_meets_nothing_of_the_last() {
         one(&mut *next, seen),
         "writer|UTC|\"analytics\", pg_temp|1min|off|t|0|1|0|cofferdam/0123abcd/00000000-0000-0000-0000-000000000000"
     );
+}
+
+/// Whether so short a limit lets the connection be made clean in time is the machine's affair.
+#[test]
+fn a_limit_too_short_to_clean_up_in_is_not_passed_on() {
+    let mut settings = settings(&SERVER);
+    settings.connections = 1;
+    let driver = driver_with(settings, credential("writer"));
+    let mut hasty = open(&driver, Access::Write, &CancelToken::default());
+    hasty.execute("set statement_timeout = 1", &[]).unwrap();
+    drop(hasty);
+    let mut next = open(&driver, Access::Write, &CancelToken::default());
+    assert_eq!(one(&mut *next, "select current_setting('statement_timeout')"), "1min");
 }
 
 #[test]
