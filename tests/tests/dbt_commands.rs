@@ -356,6 +356,28 @@ fn what_dbt_has_and_this_has_not_is_said() {
     }
     house.write("models/secret.sql", "select '{{ env_var('DBT_ENV_SECRET_X') }}' as s\n");
     assert!(house.cofferdam(&["dbt", "parse"]).stderr.contains("CD0065"));
+    house.write("models/secret.sql", "select '{{ env_var('SHOP_' ~ 'REGION', 'eu') }}' as s\n");
+    let computed = house.cofferdam(&["dbt", "parse"]);
+    assert!(computed.stderr.contains("`SHOP_REGION` was not looked up"), "{}", computed.text());
+    house.write(
+        "models/secret.sql",
+        "select '{{ env_var('SHOP_' ~ 'REGION', 'eu') }}' as s -- env_var('SHOP_REGION')\n",
+    );
+    assert!(house.cofferdam(&["dbt", "parse"]).ok);
+}
+
+#[test]
+fn a_hook_before_a_run_finds_the_schemas_of_the_chosen_nodes() {
+    let house = sqlite();
+    let hook = "on-run-start: \"create table if not exists {{ target.schema }}_marts.begun (at text)\"\n";
+    house.write("dbt_project.yml", &format!("{}{hook}", FILES[0].1));
+    house.write("models/totals.sql", "{{ config(schema='marts') }} select 1 as total\n");
+    let elsewhere = house.cofferdam(&["dbt", "build", "--select", "items"]);
+    assert!(!elsewhere.ok, "{}", elsewhere.text());
+    contains_all(&elsewhere, &["main_marts"]);
+    let chosen = house.cofferdam(&["dbt", "build", "--select", "totals"]);
+    assert!(chosen.ok, "{}", chosen.text());
+    contains_all(&chosen, &["OK hook shop-on-run-start-0"]);
 }
 
 /// A hook that writes down what it is told of each node.

@@ -10,16 +10,13 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         step::run("formatting", step::cargo().args(["fmt", "--all", "--check"]))?;
     }
     setup::ensure_servers()?;
-    let guests = guests::build()?;
-    if !quick {
-        step::run(
-            "lints",
-            step::cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-        )?;
-        let mut doc = step::cargo();
-        doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--lib", "--bins"]);
-        step::run("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
-    }
+    // Much of building a guest keeps one core busy; the lints fill the other.
+    let guests = std::thread::scope(|scope| {
+        let guests = scope.spawn(guests::build);
+        let lints = if quick { Ok(()) } else { lints() };
+        let guests = guests.join().map_err(|_| anyhow::anyhow!("building guests: the step panicked"))?;
+        lints.and(guests)
+    })?;
     // The journeys start the real programs. Building the tests builds them too, with the same
     // features, so that nothing is built twice.
     step::run(
@@ -36,6 +33,16 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         licences()?;
     }
     Ok(())
+}
+
+/// Clippy and rustdoc, warnings as errors.
+fn lints() -> Result<()> {
+    let mut clippy = step::cargo();
+    clippy.args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    step::run("lints", &mut clippy)?;
+    let mut doc = step::cargo();
+    doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--lib", "--bins"]);
+    step::run("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// cargo-deny's licence, source and ban checks; advisories too where their database is reached.

@@ -8,7 +8,7 @@
 //! Fails: with [`codes::DOCUMENT`], where release and plugin do not fit together.
 //! Source: dbt's manifest v12, <https://schemas.getdbt.com/dbt/manifest/v12.json>, for `node`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cofferdam_sdk::{Files, Invocation, Relation, TaskFailure};
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,28 @@ pub struct Shared {
     pub target: Target,
     /// What `env_var` may see: the allow-list of the release, with the values it was built with.
     pub env: BTreeMap<String, String>,
+    /// Names that were looked for and are not set. Where this is said, any other name is an error: whether
+    /// it is set is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env_unset: Option<BTreeSet<String>>,
+}
+
+impl Shared {
+    /// What `env_var` gives for a name; `None` where it is not set.
+    ///
+    /// # Errors
+    /// With a sentence, where it is not known whether it is set.
+    pub fn env_var(&self, name: &str) -> Result<Option<String>, String> {
+        if let Some(value) = self.env.get(name) {
+            return Ok(Some(value.clone()));
+        }
+        if self.env_unset.as_ref().is_some_and(|names| !names.contains(name)) {
+            return Err(format!(
+                "the environment variable `{name}` was not looked up when the release was built, since the project makes its name up while it runs; write the name out somewhere in the project's SQL or YAML, a comment such as `# env_var('{name}')` will do"
+            ));
+        }
+        Ok(None)
+    }
 }
 
 /// What a node needs to know of its project.

@@ -417,6 +417,19 @@ fn target_and_allow_list_come_from_the_build() {
     insta::assert_snapshot!(describe(&files).unwrap_err()[0], @"models/a.sql:1: CD0947: the environment variable `REGION` is not on the release's list of variables; add it to `env` of the loader's settings, or give `env_var` a default");
 }
 
+#[test]
+fn a_name_that_nobody_looked_up_is_no_default() {
+    let model = "{% for part in ['A', 'B'] %}{{ env_var('SHOP_' ~ part, 'none') }}{% endfor %}";
+    let files = [("dbt_project.yml", "name: shop\n"), ("models/a.sql", model)];
+    let described = |unset: &str| {
+        let env_unset = Argument { name: "env_unset".into(), json: unset.into() };
+        describe_in(&host(&files), ProjectConfig { settings: vec![env_unset], ..ProjectConfig::default() })
+    };
+    assert!(described(r#"["SHOP_A", "SHOP_B"]"#).is_ok());
+    let refused = described(r#"["SHOP_A"]"#).unwrap_err();
+    insta::assert_snapshot!(refused[0], @"");
+}
+
 const SEMANTIC: &str = r#"
 semantic_models:
   - name: orders

@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
         say(quiet, &format!("Concurrency: {} threads", self.threads));
         say(quiet, "");
         let id = invocation_id();
-        let (mut ended, well) = self.hooks("on-run-start", &id, &[], &[]).await?;
+        let (mut ended, well) = self.hooks("on-run-start", &id, nodes.values().copied(), &[], &[]).await?;
         if !well {
             let took = self.begun.elapsed().as_secs_f64();
             self.artifacts(&ended, &[], &id, took)?;
@@ -91,7 +91,8 @@ impl<'a> Run<'a> {
         counted.iter().for_each(|(node, done)| say(quiet, &lines::counted(node, done, Paint::stdout())));
         let mut hooks = true;
         if !interrupted {
-            let (last, well) = self.hooks("on-run-end", &id, &ended, &counted).await?;
+            let built = ended.iter().filter(|one| !one.done.status.is_undone()).map(|one| one.node);
+            let (last, well) = self.hooks("on-run-end", &id, built, &ended, &counted).await?;
             ended.extend(last);
             hooks = well;
         }
@@ -206,11 +207,13 @@ impl<'a> Run<'a> {
         params
     }
 
-    /// Runs the project's hooks of one kind: what came of them, and whether all went well.
+    /// Runs the project's hooks of one kind: what came of them, and whether all went well. Those before
+    /// the nodes find the schemas of all `nodes`, those behind are told the schemas of the built ones.
     async fn hooks(
         &self,
         kind: &str,
         id: &str,
+        nodes: impl Iterator<Item = &Node>,
         done: &[Ended<'_>],
         counted: &[(&Node, Done)],
     ) -> Outcome<(Vec<Ended<'a>>, bool)> {
@@ -222,14 +225,13 @@ impl<'a> Run<'a> {
             .filter(|node| node.resource_type == "operation" && node.tags.iter().any(|tag| tag == kind))
             .map(|node| node.unique_id.clone())
             .collect();
-        let nodes = execute::tasks(self.manifest, self.tasks, ids.iter());
-        if nodes.is_empty() {
+        let tasks = execute::tasks(self.manifest, self.tasks, ids.iter());
+        if tasks.is_empty() {
             return Ok((Vec::new(), true));
         }
-        let mut order = self.order(nodes, id);
-        let built =
-            done.iter().filter(|one| !one.done.status.is_undone() && one.node.relation_name.is_some());
-        let schemas: BTreeSet<&str> = built.filter_map(|one| one.node.schema.as_deref()).collect();
+        let mut order = self.order(tasks, id);
+        let relations = nodes.filter(|node| node.relation_name.is_some());
+        let schemas: BTreeSet<&str> = relations.filter_map(|node| node.schema.as_deref()).collect();
         if !schemas.is_empty() && self.takes("schemas") {
             let json = json!(schemas.into_iter().collect::<Vec<_>>().join(" ")).to_string();
             order.params.push(Argument { name: "schemas".to_owned(), json });

@@ -66,7 +66,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) place: &'a Place,
     pub(crate) target: &'a Target,
     pub(crate) vars: &'a Map<String, Value>,
-    pub(crate) env: &'a BTreeMap<String, String>,
+    pub(crate) env: &'a Variables,
 }
 
 /// The configuration in the place of `cofferdam.toml`, written where `cofferdam` looks for it.
@@ -86,8 +86,10 @@ fn config_text(asked: &Asked<'_>) -> Outcome<String> {
     let plugins = ["project-dbt-loader", "task-dbt", adapter];
     let mut settings = Table::new();
     put(&mut settings, "target", &asked.target.settings());
-    let env = asked.env.iter().map(|(name, value)| (name.clone(), toml::Value::String(value.clone())));
+    let Variables { set, unset } = asked.env;
+    let env = set.iter().map(|(name, value)| (name.clone(), toml::Value::String(value.clone())));
     settings.insert("env".to_owned(), toml::Value::Table(env.collect()));
+    settings.insert("env_unset".to_owned(), unset.iter().cloned().collect::<Vec<_>>().into());
     let mut vars = Table::new();
     for (name, value) in asked.vars {
         put(&mut vars, name, value);
@@ -202,8 +204,17 @@ fn clean(name: &str) -> String {
     name.chars().map(plain).take(60).collect()
 }
 
-/// The variables that the project's text names, with their values in this shell.
-pub(crate) fn variables(texts: &[String]) -> Outcome<BTreeMap<String, String>> {
+/// The variables that a project's text names.
+#[derive(Debug, Default)]
+pub(crate) struct Variables {
+    /// Those that are set in this shell, with their values.
+    pub(crate) set: BTreeMap<String, String>,
+    /// The others.
+    pub(crate) unset: BTreeSet<String>,
+}
+
+/// The variables that the project's text names, as they are in this shell.
+pub(crate) fn variables(texts: &[String]) -> Outcome<Variables> {
     let mut names = BTreeSet::new();
     for text in texts {
         let mut rest = text.as_str();
@@ -228,7 +239,18 @@ pub(crate) fn variables(texts: &[String]) -> Outcome<BTreeMap<String, String>> {
         let fix = "use it in `profiles.yml` alone, or unset it: what a project reads becomes part of a signed release, where others can read it";
         return Err(Failure::new(SECRET_VARIABLE, what, fix));
     }
-    Ok(names.into_iter().filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect())
+    let mut found = Variables::default();
+    for name in names {
+        match std::env::var(&name) {
+            Ok(value) => {
+                found.set.insert(name, value);
+            }
+            Err(_) => {
+                found.unset.insert(name);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What the operator of a release writes: gateway and grant. Says whether the gateway changed.
@@ -414,7 +436,8 @@ mod tests {
     fn the_variables_a_project_names_are_found_and_secrets_refused() {
         let texts = ["{{ env_var('HOME') }} {{ env_var( \"NOT_SET_ANYWHERE\", 'x') }} env_var(x)".to_owned()];
         let found = variables(&texts).unwrap();
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["HOME"]);
+        assert_eq!(found.set.keys().collect::<Vec<_>>(), ["HOME"]);
+        assert_eq!(found.unset.iter().collect::<Vec<_>>(), ["NOT_SET_ANYWHERE"]);
         let refused = variables(&["{{ env_var('DBT_ENV_SECRET_TOKEN') }}".to_owned()]).unwrap_err();
         insta::assert_snapshot!(refused.render(), @"
         error[CD0065]: the project asks for `DBT_ENV_SECRET_TOKEN`, which is a secret

@@ -75,8 +75,8 @@ pub(crate) fn open(work: &Work, extra: &Extra, now: Timestamp) -> Outcome<Workpl
             let made = "Made .cofferdam/: keys, a trust root, a gateway and a grant for this machine alone; nothing of it belongs into version control";
             say(work.quiet, made);
         }
-        if !env.is_empty() {
-            let names: Vec<&str> = env.keys().map(String::as_str).collect();
+        if !env.set.is_empty() {
+            let names: Vec<&str> = env.set.keys().map(String::as_str).collect();
             say(work.quiet, &format!("From this shell, for env_var: {}", names.join(", ")));
         }
         if !target.unused.is_empty() {

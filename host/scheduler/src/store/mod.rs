@@ -19,8 +19,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use cofferdam_ids::Timestamp;
 use sqlx::{
-    ConnectOptions, SqliteConnection, SqlitePool,
-    migrate::Migrator,
+    ConnectOptions, SqlSafeStr as _, SqliteConnection, SqlitePool,
+    migrate::{Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -37,7 +37,11 @@ pub(crate) use writer::{Signals, WriterHandle};
 
 use crate::{StartError, limits::READERS_MAX};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// The tables, step by step: number, name, statements. A step that was shipped stays as it is.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "first", include_str!("../../migrations/0001_first.sql")),
+    (2, "changes of tasks", include_str!("../../migrations/0002_changes_of_tasks.sql")),
+];
 
 /// An open store.
 #[derive(Clone)]
@@ -89,8 +93,16 @@ pub(crate) async fn open_database(data: &Path) -> Result<SqliteConnection, Start
     };
     crate::files::private_folder(data).map_err(|e| broken(e.into()))?;
     let mut connection = options(data).connect().await.map_err(|e| broken(e.into()))?;
-    MIGRATIONS.run(&mut connection).await.map_err(|e| broken(e.into()))?;
+    migrator().run(&mut connection).await.map_err(|e| broken(e.into()))?;
     Ok(connection)
+}
+
+/// Written out here: the macro that reads the folder would build SQLite a second time, for itself.
+fn migrator() -> Migrator {
+    let step = |(number, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.map(step).into())
 }
 
 fn options(data: &Path) -> SqliteConnectOptions {
@@ -110,4 +122,21 @@ pub(crate) async fn database_time(connection: &mut SqliteConnection) -> Result<T
         .fetch_one(connection)
         .await?;
     Ok(Timestamp::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_of_the_folder_is_taken() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let named = |(number, name, _): &(i64, &str, &str)| format!("{number:04}_{}.sql", name.replace(' ', "_"));
+        assert_eq!(MIGRATIONS.iter().map(named).collect::<Vec<_>>(), files);
+    }
 }

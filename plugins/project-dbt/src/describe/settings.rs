@@ -198,9 +198,12 @@ fn surroundings(config: &ProjectConfig, problems: &mut Problems) -> Around {
             env.insert(name.clone(), crate::python::text(value));
         }
     }
+    let unset = setting(&config.settings, "env_unset", problems);
+    let unset = unset.as_ref().and_then(Json::as_array);
+    let env_unset = unset.map(|names| names.iter().filter_map(Json::as_str).map(str::to_owned).collect());
     let mark = if target.is_mysql() { '`' } else { '"' };
     let quoting = Quoting { mark, ..Quoting::default() };
-    Around { shared: Shared { target, env, ..Shared::default() }, quoting, docs: BTreeMap::new() }
+    Around { shared: Shared { target, env, env_unset, ..Shared::default() }, quoting, docs: BTreeMap::new() }
 }
 
 /// What a command asks of the build: an operation, whether tests keep what they find, and where nodes

@@ -205,8 +205,8 @@ impl World for Describing<'_> {
         mine.get(name).cloned()
     }
 
-    fn env_var(&self, name: &str) -> Option<String> {
-        self.around.shared.env.get(name).cloned()
+    fn env_var(&self, name: &str) -> Result<Option<String>, String> {
+        self.around.shared.env_var(name)
     }
 
     fn incremental(&self) -> bool {

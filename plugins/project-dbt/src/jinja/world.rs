@@ -58,7 +58,10 @@ pub trait World {
     fn variable(&self, package: &str, name: &str) -> Option<Json>;
 
     /// `env_var('NAME')`: from the release's allow-list only; `None` where it holds no such name.
-    fn env_var(&self, name: &str) -> Option<String>;
+    ///
+    /// # Errors
+    /// With a sentence, where it is not known whether it is set.
+    fn env_var(&self, name: &str) -> Result<Option<String>, String>;
 
     /// Whether a variable that holds a template is taken as it stands, as in values of YAML.
     fn plain_variables(&self) -> bool {

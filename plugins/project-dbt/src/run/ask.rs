@@ -69,7 +69,8 @@ pub(super) struct Ask {
     /// The nodes the command chose, and those it skipped: sets, see [`super::chosen`].
     pub(super) selected: Option<String>,
     pub(super) skipped: Option<String>,
-    /// The schemas the run built in, for what comes after all nodes.
+    /// The schemas the run will build in, for what comes before all nodes; those it built in, for what
+    /// comes after.
     pub(super) schemas: Vec<String>,
 }
 

@@ -7,13 +7,15 @@
 
 use cofferdam_sdk::{Outcome, TaskFailure};
 use minijinja::Value;
-use serde_json::Value as Json;
 
 use super::Run;
 use super::result::Report;
 use super::world::Around;
 use crate::codes;
 use crate::jinja::{from_json, to_json};
+
+/// How the id of a package's first hook before a run ends.
+const FIRST: &str = "-on-run-start-0";
 
 impl Run<'_> {
     /// Runs the operation.
@@ -55,11 +57,12 @@ impl Run<'_> {
 
     /// Renders the hook and runs what it gives.
     fn hook(&self, around: &Around<'_>, report: &mut Report) -> Result<Outcome, TaskFailure> {
-        let tags = self.document.node.0.get("tags").and_then(Json::as_array);
-        if tags.into_iter().flatten().any(|tag| tag == "on-run-start") {
-            // What comes before all nodes finds the target's schema, as it does with dbt.
-            let schema = &self.document.shared.target.schema;
-            self.ready_for(around, schema, "").map_err(|why| self.sql_failure(around, why))?;
+        if self.document.node.unique_id().ends_with(FIRST) {
+            // What comes before all nodes finds their schemas, as it does with dbt.
+            let target = &self.document.shared.target.schema;
+            for schema in self.ask.schemas.iter().chain([target]) {
+                self.ready_for(around, schema, "").map_err(|why| self.sql_failure(around, why))?;
+            }
         }
         if self.document.results {
             around.put("results", self.results(around)?);

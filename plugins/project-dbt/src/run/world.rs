@@ -421,11 +421,11 @@ impl World for Around<'_> {
         stubbed.or_else(|| self.scene.ask.vars.get(name)).or_else(declared).cloned()
     }
 
-    fn env_var(&self, name: &str) -> Option<String> {
+    fn env_var(&self, name: &str) -> Result<Option<String>, String> {
         if let Some(stub) = self.stubs.and_then(|stubs| stubs.env.get(name)) {
-            return Some(stub.as_str().map_or_else(|| stub.to_string(), str::to_owned));
+            return Ok(Some(stub.as_str().map_or_else(|| stub.to_string(), str::to_owned)));
         }
-        self.document.shared.env.get(name).cloned()
+        self.document.shared.env_var(name)
     }
 
     fn incremental(&self) -> bool {

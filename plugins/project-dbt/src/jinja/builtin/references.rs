@@ -164,7 +164,7 @@ impl Python for Var {
 pub(super) fn env_var(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
     let name = args.need_text("env_var", "var")?;
     let default = args.take("default").filter(|default| !default.is_none());
-    match (cx.world.env_var(&name), default) {
+    match (cx.world.env_var(&name).or_else(fail)?, default) {
         (Some(found), _) => Ok(Value::from(found)),
         (None, Some(default)) => Ok(Value::from(value::text(&default))),
         (None, None) => fail(format!(

@@ -78,8 +78,8 @@ impl World for TestWorld {
         self.vars.get(name).cloned()
     }
 
-    fn env_var(&self, name: &str) -> Option<String> {
-        (name == "REGION").then(|| "north".into())
+    fn env_var(&self, name: &str) -> Result<Option<String>, String> {
+        Ok((name == "REGION").then(|| "north".into()))
     }
 
     fn incremental(&self) -> bool {
