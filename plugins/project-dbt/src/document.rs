@@ -60,6 +60,9 @@ pub struct Document {
     /// Whether it is a hook behind a run that names `results`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub results: bool,
+    /// Whether its template or macros put something into `graph`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub remembers: bool,
     /// For a unit test: the model it looks at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tested: Option<Box<Document>>,

@@ -85,7 +85,10 @@ impl<'a> Run<'a> {
             self.artifacts(&ended, &[], &id, took)?;
             return self.tell(&ended, &[], took).map(|_| 1);
         }
-        let (nodes, interrupted) = execute::run(self.session, &self.order(nodes, &id)).await?;
+        let mut order = self.order(nodes, &id);
+        // What hooks before the run left is there for the nodes.
+        order.params.extend(self.runs(&ended));
+        let (nodes, interrupted) = execute::run(self.session, &order).await?;
         ended.extend(nodes);
         let counted = noop::count(self.manifest, &self.counted, &ended);
         counted.iter().for_each(|(node, done)| say(quiet, &lines::counted(node, done, Paint::stdout())));
@@ -179,8 +182,8 @@ impl<'a> Run<'a> {
         params.any(|param| param.name == name)
     }
 
-    /// What leads hooks behind a run to what came of its nodes: where it lies, and what was skipped.
-    fn results(&self, done: &[Ended<'_>], counted: &[(&Node, Done)]) -> Vec<Argument> {
+    /// What leads an attempt to what attempts of these runs left.
+    fn runs(&self, done: &[Ended<'_>]) -> Option<Argument> {
         let mut runs: Vec<&str> = Vec::new();
         for one in done.iter().rev() {
             if !runs.contains(&one.run.as_str()) {
@@ -190,21 +193,20 @@ impl<'a> Run<'a> {
         // The last ones are the ones that count; a hook says so where it finds fewer than there were.
         runs.truncate(RUNS_MAX);
         runs.reverse();
-        let all = done
-            .iter()
-            .map(|one| (one.node, &one.done))
-            .chain(counted.iter().map(|(node, done)| (*node, done)));
+        let json = json!(runs.join(" ")).to_string();
+        let takes = !runs.is_empty() && self.takes("runs");
+        takes.then(|| Argument { name: "runs".to_owned(), json })
+    }
+
+    /// What leads hooks behind a run to what came of its nodes: where it lies, and what was skipped.
+    fn results(&self, done: &[Ended<'_>], counted: &[(&Node, Done)]) -> Vec<Argument> {
+        let all = done.iter().map(|one| (one.node, &one.done));
+        let all = all.chain(counted.iter().map(|(node, done)| (*node, done)));
         let skipped = all.filter(|(_, done)| done.status == Status::Skipped);
         let skipped = skipped.map(|(node, _)| node.unique_id.as_str()).collect();
-        let mut params = Vec::new();
-        if !runs.is_empty() {
-            params.push(Argument { name: "runs".to_owned(), json: json!(runs.join(" ")).to_string() });
-        }
-        if let (false, Some(set)) = (done.is_empty(), chosen::set(self.manifest, &skipped)) {
-            params.push(Argument { name: "skipped".to_owned(), json: json!(set).to_string() });
-        }
-        params.retain(|param| self.takes(&param.name));
-        params
+        let set = chosen::set(self.manifest, &skipped).filter(|_| !done.is_empty() && self.takes("skipped"));
+        let set = set.map(|set| Argument { name: "skipped".to_owned(), json: json!(set).to_string() });
+        self.runs(done).into_iter().chain(set).collect()
     }
 
     /// Runs the project's hooks of one kind: what came of them, and whether all went well. Those before

@@ -72,7 +72,7 @@ impl Build<'_> {
                 tags: tags(item),
                 settings: settings.into_iter().filter_map(Result::ok).collect(),
                 sql: vec![request],
-                reads_kept: document.results,
+                reads_kept: document.results || document.remembers,
             });
         }
         for (path, why) in problems {
@@ -111,6 +111,7 @@ impl Build<'_> {
             macros,
             graph,
             results: self.reads_results(item),
+            remembers: remembers(&code) || self.called(&code).iter().any(|one| one.remembers),
             tested,
             ..Document::default()
         }
@@ -317,6 +318,7 @@ impl Build<'_> {
             let words = MacroWords {
                 graph: has_word(text, "graph"),
                 results: has_word(text, "results"),
+                remembers: remembers(text),
                 asks: ASKING[..2].iter().any(|word| has_word(text, word)),
                 looks: looks(text),
                 renders: renders(text),
@@ -342,6 +344,8 @@ pub(super) struct MacroWords {
     graph: bool,
     /// `results`.
     results: bool,
+    /// It puts something into `graph`.
+    remembers: bool,
     /// One of those that ask the warehouse what is there.
     asks: bool,
     /// Sources that are named only when it runs.
@@ -374,6 +378,11 @@ fn renders(text: &str) -> bool {
             && text[at + word.len()..].trim_start().starts_with(['(', '\'', '"'])
     };
     text.match_indices("render").any(called)
+}
+
+/// Whether a text puts something into `graph`.
+fn remembers(text: &str) -> bool {
+    ["graph.setdefault", "graph.update"].iter().any(|call| text.contains(call))
 }
 
 /// Whether a text holds a word on its own.

@@ -18,6 +18,7 @@ mod fixtures;
 mod freshness;
 mod locate;
 mod manifest;
+mod memory;
 mod microbatch;
 mod operation;
 mod portable;
@@ -100,7 +101,9 @@ impl Run<'_> {
             quoting,
         };
         let around = Around::new(&scene, self.document);
+        around.recall(self.recalled()?);
         let done = self.entry(&around, report);
+        self.remember(&around, report);
         if done.is_err() {
             // The first failure says why.
             let _ = warehouse.wire.rollback();

@@ -69,7 +69,22 @@ pub(super) struct Around<'a> {
     model: OnceCell<Value>,
     graph: OnceCell<Value>,
     manifest: OnceCell<Manifest>,
+    /// What templates before this one put into `graph`.
+    recalled: RefCell<Map<String, Json>>,
 }
+
+/// The sections of the manifest that `graph` has.
+const GRAPH: [&str; 9] = [
+    "nodes",
+    "sources",
+    "exposures",
+    "groups",
+    "metrics",
+    "semantic_models",
+    "saved_queries",
+    "macros",
+    "unit_tests",
+];
 
 scoped_tls_hkt::scoped_thread_local! {
     /// Whose function `note_main_statement` is.
@@ -92,6 +107,7 @@ impl<'a> Around<'a> {
             model: OnceCell::new(),
             graph: OnceCell::new(),
             manifest: OnceCell::new(),
+            recalled: RefCell::default(),
         }
     }
 
@@ -195,6 +211,21 @@ impl<'a> Around<'a> {
         tags.into_iter().flatten().any(|tag| tag == "on-run-end")
     }
 
+    /// Gives `graph` what templates before this one put there.
+    pub(super) fn recall(&self, recalled: Map<String, Json>) {
+        *self.recalled.borrow_mut() = recalled;
+    }
+
+    /// What stands in `graph` beside the manifest; none where no template looked at it.
+    pub(super) fn added_to_graph(&self) -> Option<Vec<(String, Value)>> {
+        let graph = self.graph.get()?;
+        let keys = graph.try_iter().ok()?.filter_map(|key| Some(key.as_str()?.to_owned()));
+        let added = keys.filter(|key| !GRAPH.contains(&key.as_str()));
+        let added: Vec<_> = added.filter_map(|key| Some((graph.get_attr(&key).ok()?, key))).collect();
+        Some(added.into_iter().map(|(value, key)| (key, value)).collect())
+            .filter(|added: &Vec<_>| !added.is_empty())
+    }
+
     pub(super) fn manifest(&self) -> &Manifest {
         self.manifest.get_or_init(|| Manifest::read(self.scene.files))
     }
@@ -216,19 +247,9 @@ impl<'a> Around<'a> {
     fn graph(&self) -> Value {
         let read = || {
             let manifest = self.manifest();
-            let keys = [
-                "nodes",
-                "sources",
-                "exposures",
-                "groups",
-                "metrics",
-                "semantic_models",
-                "saved_queries",
-                "macros",
-                "unit_tests",
-            ];
-            let all: Map<String, Json> =
-                keys.iter().map(|key| ((*key).to_owned(), manifest.section(key))).collect();
+            let mut all: Map<String, Json> =
+                GRAPH.iter().map(|key| ((*key).to_owned(), manifest.section(key))).collect();
+            all.extend(self.recalled.take());
             from_json(&Json::Object(all))
         };
         self.graph.get_or_init(read).clone()
