@@ -29,7 +29,7 @@ mod syntax;
 mod value;
 pub mod world;
 
-pub use builtin::{Record, datetime};
+pub use builtin::{Record, datetime, pack, unpack};
 pub use engine::Engine;
 pub use error::{RenderError, RenderKind};
 pub use library::{Library, blocks};

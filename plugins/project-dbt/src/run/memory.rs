@@ -5,7 +5,7 @@
 //! found in it until the hooks behind the run write it down.
 //! Never: hands on what the manifest holds; gives an attempt what nodes beside it put there, but for
 //! hooks behind the run, which come after all of them.
-//! Fails: where what was kept cannot be read. What is no JSON becomes its text.
+//! Fails: where what was kept cannot be read. What cannot be kept is a warning.
 //! Source: `docs/adr/0019-results-for-later-tasks.md`.
 
 use cofferdam_sdk::{KeptAttempt, Level, TaskFailure};
@@ -15,7 +15,7 @@ use super::Run;
 use super::result::Report;
 use super::world::Around;
 use crate::codes;
-use crate::jinja::to_json;
+use crate::jinja::pack;
 
 /// The file beside the log.
 const FILE: &str = "graph.json";
@@ -65,7 +65,7 @@ impl Run<'_> {
         }
         let Some(added) = around.added_to_graph() else { return };
         let json: Result<Map<String, Json>, String> =
-            added.into_iter().map(|(key, value)| Ok((key, to_json(&value)?))).collect();
+            added.into_iter().map(|(key, value)| Ok((key, pack(&value)?))).collect();
         let bytes = json.and_then(|json| serde_json::to_vec(&json).map_err(|why| why.to_string()));
         let bytes = bytes.and_then(|bytes| match bytes.len() <= FILE_BYTES_MAX {
             true => Ok(bytes),

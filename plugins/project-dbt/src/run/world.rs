@@ -18,7 +18,7 @@ use super::database::Warehouse;
 use super::manifest::Manifest;
 use crate::document::{Document, Reference, RelationParts};
 use crate::jinja::world::{Database, EventWindow, Quoting, RelationKind, RelationName};
-use crate::jinja::{Engine, World, datetime, from_json, list_of};
+use crate::jinja::{Engine, World, datetime, dict_of, from_json, list_of, unpack};
 use crate::project::DBT_VERSION;
 
 /// What stands in front of an ephemeral model's name where it is a common table expression.
@@ -247,10 +247,9 @@ impl<'a> Around<'a> {
     fn graph(&self) -> Value {
         let read = || {
             let manifest = self.manifest();
-            let mut all: Map<String, Json> =
-                GRAPH.iter().map(|key| ((*key).to_owned(), manifest.section(key))).collect();
-            all.extend(self.recalled.take());
-            from_json(&Json::Object(all))
+            let sections = GRAPH.iter().map(|key| ((*key).to_owned(), from_json(&manifest.section(key))));
+            let recalled = self.recalled.take().into_iter();
+            dict_of(sections.chain(recalled.map(|(key, kept)| (key, unpack(&kept)))).collect())
         };
         self.graph.get_or_init(read).clone()
     }

@@ -12,6 +12,7 @@ mod data;
 mod datetime;
 mod exceptions;
 mod itertools;
+mod keep;
 mod marks;
 mod modules;
 mod record;
@@ -35,6 +36,7 @@ use super::value::{Args, Python, native};
 
 pub(super) use data::{converted, dump_json};
 pub use datetime::datetime;
+pub use keep::{pack, unpack};
 pub(super) use marks::{mark, marked};
 pub use record::Record;
 pub(super) use values::Namespace;
