@@ -136,7 +136,8 @@ mod tests {
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
-        let named = |(number, name, _): &(i64, &str, &str)| format!("{number:04}_{}.sql", name.replace(' ', "_"));
+        let named =
+            |(number, name, _): &(i64, &str, &str)| format!("{number:04}_{}.sql", name.replace(' ', "_"));
         assert_eq!(MIGRATIONS.iter().map(named).collect::<Vec<_>>(), files);
     }
 }
