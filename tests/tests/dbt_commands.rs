@@ -286,12 +286,16 @@ fn hooks_history_freshness_and_what_failed_work_on_sqlite() {
 
 #[test]
 fn hooks_history_freshness_and_what_failed_work_on_postgresql() {
-    let server = Postgres::start();
+    chores(&on_postgres(&Postgres::start()));
+}
+
+/// A profile whose one target is a server.
+fn on_postgres(server: &Postgres) -> String {
     let (port, password) = (server.port(), Postgres::password("writer"));
-    chores(&format!(
+    format!(
         "shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, port: {port}, user: writer, \
          password: {password}, dbname: {DATABASE}, schema: dev, threads: 2}}\n"
-    ));
+    )
 }
 
 #[test]
@@ -368,13 +372,14 @@ fn what_dbt_has_and_this_has_not_is_said() {
 
 #[test]
 fn a_hook_before_a_run_finds_the_schemas_of_the_chosen_nodes() {
-    let house = sqlite();
+    let server = Postgres::start();
+    let house = house(&on_postgres(&server));
     let hook = "on-run-start: \"create table if not exists {{ target.schema }}_marts.begun (at text)\"\n";
     house.write("dbt_project.yml", &format!("{}{hook}", FILES[0].1));
     house.write("models/totals.sql", "{{ config(schema='marts') }} select 1 as total\n");
     let elsewhere = house.cofferdam(&["dbt", "build", "--select", "items"]);
     assert!(!elsewhere.ok, "{}", elsewhere.text());
-    contains_all(&elsewhere, &["main_marts"]);
+    contains_all(&elsewhere, &["dev_marts"]);
     let chosen = house.cofferdam(&["dbt", "build", "--select", "totals"]);
     assert!(chosen.ok, "{}", chosen.text());
     contains_all(&chosen, &["OK hook shop-on-run-start-0"]);
@@ -446,4 +451,32 @@ fn hooks_behind_a_run_are_told_of_each_node_what_its_artifact_says() {
     let ledger = house.ledger("executor-run");
     let reads = ledger.iter().filter(|record| record.to_string().contains("\"read_kept\"")).count();
     assert!(reads > 0, "no record of what was read");
+}
+
+#[test]
+fn what_templates_put_into_graph_is_there_for_hooks_behind_the_run() {
+    let house = sqlite();
+    let put = |key: &str, value: &str| {
+        format!(
+            "{{% if execute %}}{{% do graph.setdefault('seen', {{}}).update({{'{key}': {value}}}) %}}{{% endif %}}"
+        )
+    };
+    let start = put("start", "modules.datetime.timedelta(minutes=1)");
+    let end = "create table {{ target.schema }}.seen as select '{{ graph.seen | sort | join(' ') }}' as names, \
+               {{ graph.seen.start.total_seconds() }} as seconds";
+    let project = FILES[0].1;
+    let hooks = format!("on-run-start: \"{start}select 1\"\non-run-end: \"{end}\"\n");
+    house.write("dbt_project.yml", &format!("{project}{hooks}"));
+    let found = "{{ graph.get('seen', {}) | list | join }}";
+    for model in ["one", "two"] {
+        let text =
+            format!("{{{{ config(materialized='table') }}}}select '{found}' as found {}", put(model, "1"));
+        house.write(&format!("models/{model}.sql"), &text);
+    }
+    let built = house.cofferdam(&["dbt", "build"]);
+    assert!(built.ok, "{}", built.text());
+    let warehouse = rusqlite::Connection::open(house.path().join("wh.db")).unwrap();
+    let told = |sql: &str| warehouse.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(told("select names || ' ' || seconds from seen"), "one start two 60.0");
+    assert_eq!(told("select found from two"), "start");
 }

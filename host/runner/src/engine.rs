@@ -47,7 +47,9 @@ pub fn config() -> Config {
         // Back traces of guests hold nothing that a code and the guest's own words do not say,
         // and walking the stack costs as much as a short attempt.
         .wasm_backtrace_max_frames(None)
-        .generate_address_map(false);
+        .generate_address_map(false)
+        // Nothing unwinds guest code: traps leave it by its frames. Artifacts are smaller without.
+        .native_unwind_info(false);
     // What Rust, C, JavaScript and Python tool chains emit today stays on: bulk memory,
     // reference types, multi-value, sign extension, saturating conversions, SIMD. The rest is
     // surface without a user.

@@ -60,7 +60,7 @@ pub struct Document {
     /// Whether it is a hook behind a run that names `results`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub results: bool,
-    /// Whether its template or macros put something into `graph`.
+    /// Whether it names `graph`, and templates of the project put something there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub remembers: bool,
     /// For a unit test: the model it looks at.

@@ -22,8 +22,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it.
     pub(crate) fn start() -> Result<Self> {
-        let mut child = step::cargo()
-            .args(["run", "--quiet", "-p", "cofferdam-servers", "--example", "postgres"])
+        // With the whole workspace, whose tests have built it: alone, its dependencies are built anew.
+        let mut build = step::cargo();
+        build.args(["build", "--quiet", "--workspace", "--example", "postgres"]);
+        step::capture("build the server's starter", &mut build)?;
+        let mut child = Command::new(step::target().join("debug/examples/postgres"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -111,7 +111,7 @@ impl Build<'_> {
             macros,
             graph,
             results: self.reads_results(item),
-            remembers: remembers(&code) || self.called(&code).iter().any(|one| one.remembers),
+            remembers: graph && self.fills_graph(),
             tested,
             ..Document::default()
         }
@@ -298,6 +298,14 @@ impl Build<'_> {
             && (has_word(code, "results") || self.called(code).iter().any(|one| one.results))
     }
 
+    /// Whether a text of the project puts something into `graph`.
+    fn fills_graph(&self) -> bool {
+        *self.words.graph_is_filled.get_or_init(|| {
+            self.words.of_macros.values().any(|one| one.fills_graph)
+                || self.items.iter().any(|item| fills_graph(item.text("raw_code")))
+        })
+    }
+
     /// What the project's macros behind a text name.
     fn called(&self, code: &str) -> Vec<MacroWords> {
         let files = self.engine.library().needed_by(code);
@@ -318,7 +326,7 @@ impl Build<'_> {
             let words = MacroWords {
                 graph: has_word(text, "graph"),
                 results: has_word(text, "results"),
-                remembers: remembers(text),
+                fills_graph: fills_graph(text),
                 asks: ASKING[..2].iter().any(|word| has_word(text, word)),
                 looks: looks(text),
                 renders: renders(text),
@@ -335,6 +343,8 @@ pub(super) struct Words {
     of_macros: HashMap<(String, String), MacroWords>,
     /// What the own text of any node needs, where something renders the texts of others.
     of_every_text: OnceCell<Vec<crate::jinja::library::MacroFile>>,
+    /// Whether any text puts something into `graph`.
+    graph_is_filled: OnceCell<bool>,
 }
 
 /// Words that a macro names.
@@ -345,7 +355,7 @@ pub(super) struct MacroWords {
     /// `results`.
     results: bool,
     /// It puts something into `graph`.
-    remembers: bool,
+    fills_graph: bool,
     /// One of those that ask the warehouse what is there.
     asks: bool,
     /// Sources that are named only when it runs.
@@ -381,7 +391,7 @@ fn renders(text: &str) -> bool {
 }
 
 /// Whether a text puts something into `graph`.
-fn remembers(text: &str) -> bool {
+fn fills_graph(text: &str) -> bool {
     ["graph.setdefault", "graph.update"].iter().any(|call| text.contains(call))
 }
 
