@@ -198,6 +198,21 @@ const CHORES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Rows that are built in batches.
+const BATCHES: &[(&str, &str)] = &[
+    (
+        "models/moments.sql",
+        "{{ config(materialized='table', event_time='at') }}\n\
+         {% for years in [0, 1, 20] %}select {{ years }} as id, {{ dbt.dateadd('year', -years, dbt.current_timestamp()) }} as at\n\
+         {{ 'union all ' if not loop.last }}{% endfor %}\n",
+    ),
+    (
+        "models/yearly.sql",
+        "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='at', batch_size='year',\n\
+         begin='2024-01-01', lookback=3, unique_key='id') }}\nselect id, at from {{ ref('moments') }}\n",
+    ),
+];
+
 /// How many rows a history has, and how many of them are past.
 const PAST: &str = "select count(*) as n, count(dbt_valid_to) as past from {{ ref('history') }}";
 
@@ -263,6 +278,13 @@ fn chores(profile: &str) {
     house.write("models/kept.sql", &wider);
     run(&["run", "-s", "kept"]).success();
     assert_eq!(told(&house, "select sum(twice) as twice from SCHEMA.kept"), "12");
+
+    // A year after the other: a row of last year, one of this year, and one of a year before the first batch.
+    BATCHES.iter().for_each(|(path, text)| house.write(path, text));
+    for _ in 0..2 {
+        contains_all(&run(&["run", "-s", "+yearly"]).success(), &["PASS=5 WARN=0 ERROR=0"]);
+        assert_eq!(told(&house, "select count(*) as n from SCHEMA.yearly"), "2");
+    }
 
     for (table, days) in [("fresh", "0"), ("stale", "3"), ("old", "30")] {
         let told = format!("{{table: {table}, days: {days}}}");

@@ -60,6 +60,14 @@ fn a_python_model_is_read_for_what_it_names() {
 }
 
 #[test]
+fn a_large_seed_is_read_when_it_is_loaded_and_a_small_one_before() {
+    let rows = |count: usize| format!("a,b\n{}1,2,3\n", "1,2\n".repeat(count));
+    let large = manifest(&[("seeds/large.csv", &rows(1 << 18))]);
+    assert_eq!(large["nodes"]["seed.shop.large"]["checksum"]["name"], "path");
+    insta::assert_snapshot!(problems(&[("seeds/small.csv", &rows(9))]), @"seeds/small.csv:11: CD0923: this row has 3 fields, the header names 2 columns");
+}
+
+#[test]
 fn settings_of_a_properties_file_are_rendered_and_its_end_is_no_text() {
     let manifest = manifest(&[
         ("seeds/codes.csv", "code,description\n1,one\n"),

@@ -19,8 +19,9 @@ use crate::project::config::Kind;
 use crate::project::inventory::SourceFile;
 use crate::seed::{COLUMNS_MAX, SEED_BYTES_MAX, columns};
 
-/// How large a seed may be for its content to be its digest; dbt takes the path of a larger one.
-const DIGEST_BYTES_MAX: u64 = 1 << 20;
+/// How large a seed may be to be looked at here. A larger one's path stands for its content, and its rows
+/// are looked at when they are loaded.
+const LOOKED_AT_BYTES_MAX: u64 = 1 << 20;
 
 impl Build<'_> {
     /// Reads one seed.
@@ -29,10 +30,11 @@ impl Build<'_> {
         let name = file.stem().to_owned();
         self.check_name(file, &name);
         let patch = patches.remove(&(file.package, name.clone()));
-        let text = self.seed_text(file);
+        let is_large = file.size > LOOKED_AT_BYTES_MAX;
+        let text = self.seed_text(file, is_large);
         let checksum = match &text {
-            // dbt takes a large seed's path for its content, so that it need not be read.
-            _ if file.size > DIGEST_BYTES_MAX => json!({"name": "path", "checksum": file.original}),
+            // As with dbt, whose manifests say the same.
+            _ if is_large => json!({"name": "path", "checksum": file.original}),
             Some(text) => checksum(text.replace("\r\n", "\n").replace('\r', "\n").trim()),
             None => no_checksum(),
         };
@@ -64,14 +66,17 @@ impl Build<'_> {
         self.items.push(item);
     }
 
-    /// The text of a seed; none with the problem on the list.
-    fn seed_text(&mut self, file: &SourceFile) -> Option<String> {
+    /// The text of a seed; none where it is large, and none with the problem on the list.
+    fn seed_text(&mut self, file: &SourceFile, is_large: bool) -> Option<String> {
         if file.size > SEED_BYTES_MAX as u64 {
             let why = format!(
                 "the seed is larger than {} MiB; load it with a tool for bulk data",
                 SEED_BYTES_MAX >> 20
             );
             self.problems.add(&file.path, 0, format!("{}: {why}", codes::SEED));
+            return None;
+        }
+        if is_large {
             return None;
         }
         match self.cx.files.read_text(&file.path) {

@@ -19,6 +19,9 @@ use crate::jinja::world::{RelationKind, Response};
 /// Batches of one run.
 const BATCHES_MAX: usize = 10_000;
 
+/// How far a bound of a batch is from UTC.
+const UTC: &str = "+00:00";
+
 /// How long a batch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Size {
@@ -40,7 +43,8 @@ impl Run<'_> {
         around: &Around<'_>,
         report: &mut Report,
     ) -> Result<Outcome, TaskFailure> {
-        if self.document.shared.target.kind != "postgres" {
+        let has_zones = self.document.shared.target.kind == "postgres";
+        if !has_zones {
             self.strategy()?;
         }
         self.ready(around)?;
@@ -55,7 +59,12 @@ impl Run<'_> {
         for (at, (start, end)) in batches.iter().enumerate() {
             let one = Around::new(around.scene, self.document);
             let (from, to) = (text(*start), text(*end));
-            *one.window.borrow_mut() = Some((from.clone(), to.clone()));
+            // Where moments have no zone they are UTC's: MariaDB refuses one, and to SQLite it is text.
+            let bound = |text: &str| match has_zones {
+                true => text.to_owned(),
+                false => text.trim_end_matches(UTC).to_owned(),
+            };
+            *one.window.borrow_mut() = Some((bound(&from), bound(&to)));
             *one.batch.borrow_mut() = Some(json!({
                 "id": id(size, *start), "event_time_start": from, "event_time_end": to, "first": at == 0,
             }));
@@ -190,7 +199,7 @@ fn ceiling(at: DateTime, size: Size) -> DateTime {
 
 /// A moment as a statement has it.
 fn text(at: DateTime) -> String {
-    format!("{}+00:00", at.strftime("%Y-%m-%d %H:%M:%S"))
+    format!("{}{UTC}", at.strftime("%Y-%m-%d %H:%M:%S"))
 }
 
 /// A batch's name.
