@@ -11,6 +11,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -140,14 +141,15 @@ pub fn main(args: &DescribeArgs) -> ExitCode {
 
 fn describe(args: &DescribeArgs, program: &Path, list: impl io::Read) -> Result<Answer, ExecutorError> {
     let question = read_question(list)?;
-    let files = read_files(question.files)?;
     let vars = args.vars.iter().map(|v| variable(v)).collect::<Result<_, _>>()?;
-    let (component, bytes) = read_component(&args.plugin)?;
-    let artifact = compiled(args.cache.as_deref(), program, component, &bytes)?;
-    drop(bytes);
-    let memory_bytes_max = LIMITS.memory_bytes;
-    let (runner, lanes) = RunnerProcess::start(program, 1, memory_bytes_max)?;
-    runner.load(component, &artifact)?;
+    // The project is read and hashed while the loader's machine code is; both take their time.
+    let (files, loader) = std::thread::scope(|scope| {
+        let files = scope.spawn(|| read_files(question.files));
+        let loader = loader(args, program);
+        let unread = |_| ExecutorError::FileList("reading the files broke off".to_owned());
+        (files.join().map_err(unread).flatten(), loader)
+    });
+    let (files, Loader { component, runner: _runner, lanes }) = (files?, loader?);
     let plan = AttemptPlan {
         kind: GuestKind::Project,
         component,
@@ -241,6 +243,23 @@ fn read_component(path: &Path) -> Result<(Sha256Digest, Vec<u8>), ExecutorError>
         return Err(unreadable(io::Error::other(format!("it is longer than {limit}"))));
     }
     Ok((Sha256Digest::of(&bytes), bytes))
+}
+
+/// A runner that has the loader.
+struct Loader {
+    component: Sha256Digest,
+    /// Ends with its owner.
+    runner: RunnerProcess,
+    lanes: Vec<UnixStream>,
+}
+
+fn loader(args: &DescribeArgs, program: &Path) -> Result<Loader, ExecutorError> {
+    let (component, bytes) = read_component(&args.plugin)?;
+    let artifact = compiled(args.cache.as_deref(), program, component, &bytes)?;
+    drop(bytes);
+    let (runner, lanes) = RunnerProcess::start(program, 1, LIMITS.memory_bytes)?;
+    runner.load(component, &artifact)?;
+    Ok(Loader { component, runner, lanes })
 }
 
 fn bad_list(error: &dyn std::fmt::Display) -> ExecutorError {
