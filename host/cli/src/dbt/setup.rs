@@ -253,6 +253,27 @@ pub(crate) fn variables(texts: &[String]) -> Outcome<Variables> {
     Ok(found)
 }
 
+/// Whether a text asks `env_var` for a name that is not written out.
+pub(crate) fn makes_names_up(texts: &[String]) -> bool {
+    texts.iter().any(|text| {
+        let calls = text.split("env_var").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('('));
+        calls.map(str::trim_start).any(|name| !name.starts_with(['\'', '"']))
+    })
+}
+
+/// What stands in quotes, may be a variable's name, and is none that is set in this shell. Of one that
+/// is set nothing is taken along: the project has to name it where it asks.
+pub(crate) fn unset_words(texts: &[String]) -> BTreeSet<String> {
+    let letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let may_name = |word: &&str| {
+        (3..=64).contains(&word.len())
+            && word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.chars().all(letter)
+    };
+    let words = texts.iter().flat_map(|text| text.split(['\'', '"'])).filter(may_name);
+    words.filter(|word| std::env::var_os(word).is_none()).map(str::to_owned).collect()
+}
+
 /// What the operator of a release writes: gateway and grant. Says whether the gateway changed.
 pub(crate) fn operate(
     folder: &Folder,
@@ -438,6 +459,9 @@ mod tests {
         let found = variables(&texts).unwrap();
         assert_eq!(found.set.keys().collect::<Vec<_>>(), ["HOME"]);
         assert_eq!(found.unset.iter().collect::<Vec<_>>(), ["NOT_SET_ANYWHERE"]);
+        assert!(makes_names_up(&texts) && !makes_names_up(&["env_var('A') env_var( \"B\")".to_owned()]));
+        let lists = ["first_of(['SHOP_X', \"PATH\", 'lower', 'USD'])".to_owned()];
+        assert_eq!(unset_words(&lists).iter().collect::<Vec<_>>(), ["SHOP_X", "USD"]);
         let refused = variables(&["{{ env_var('DBT_ENV_SECRET_TOKEN') }}".to_owned()]).unwrap_err();
         insta::assert_snapshot!(refused.render(), @"
         error[CD0065]: the project asks for `DBT_ENV_SECRET_TOKEN`, which is a secret
