@@ -23,11 +23,8 @@ pub(crate) fn count<'a>(
         ended.iter().filter(|one| one.done.status.is_undone()).map(|one| one.node).collect();
     let result = |node: &&'a Node| {
         let above = ancestors(manifest, node);
-        let stands = |bad: &&&Node| {
-            let tested = &bad.depends_on.nodes;
-            above.contains(bad.unique_id.as_str())
-                || bad.is_test() && !tested.is_empty() && tested.iter().all(|id| above.contains(id.as_str()))
-        };
+        // Failed tests of what stands above hold up what is built, and nothing that is only counted.
+        let stands = |bad: &&&Node| above.contains(bad.unique_id.as_str());
         let done = match unhappy.iter().find(stands) {
             Some(_) => Done::skipped(),
             None => Done::counted(),
