@@ -430,7 +430,7 @@ fn hooks_behind_a_run_are_told_of_each_node_what_its_artifact_says() {
     house.write("models/inner.sql", "{{ config(materialized='ephemeral') }} select 1 as id\n");
     house.write(
         "models/boards.yml",
-        "version: 2\nexposures:\n  - {name: board, type: dashboard, owner: {name: me}, depends_on: [ref('items')]}\n",
+        "version: 2\nexposures:\n  - {name: board, type: dashboard, owner: {name: me}, depends_on: [ref('stg_items')]}\n",
     );
     let failed = house.cofferdam(&["dbt", "build", "--vars", "{strict: true}"]);
     assert!(!failed.ok);

@@ -215,20 +215,11 @@ pub(crate) struct Variables {
 
 /// The variables that the project's text names, as they are in this shell.
 pub(crate) fn variables(texts: &[String]) -> Outcome<Variables> {
-    let mut names = BTreeSet::new();
-    for text in texts {
-        let mut rest = text.as_str();
-        while let Some((_, behind)) = rest.split_once("env_var") {
-            rest = behind;
-            let inside = behind.trim_start().strip_prefix('(').map(str::trim_start);
-            let Some(quote) = inside.and_then(|text| text.chars().next()).filter(|c| matches!(c, '\'' | '"'))
-            else {
-                continue;
-            };
-            let name = inside.and_then(|text| text[1..].split(quote).next()).unwrap_or_default();
-            names.insert(name.to_owned());
-        }
-    }
+    let written = |asked: &str| {
+        let quote = asked.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+        asked[1..].split(quote).next().map(str::to_owned)
+    };
+    let names: BTreeSet<String> = texts.iter().flat_map(|text| asked(text)).filter_map(written).collect();
     let is_secret = |name: &&String| {
         let word = name.to_ascii_uppercase();
         let is_named_so = SECRET_WORDS.iter().any(|secret| word.contains(secret));
@@ -255,10 +246,13 @@ pub(crate) fn variables(texts: &[String]) -> Outcome<Variables> {
 
 /// Whether a text asks `env_var` for a name that is not written out.
 pub(crate) fn makes_names_up(texts: &[String]) -> bool {
-    texts.iter().any(|text| {
-        let calls = text.split("env_var").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('('));
-        calls.map(str::trim_start).any(|name| !name.starts_with(['\'', '"']))
-    })
+    texts.iter().flat_map(|text| asked(text)).any(|name| !name.starts_with(['\'', '"']))
+}
+
+/// What stands behind the opening bracket of each call of `env_var` in a text.
+fn asked(text: &str) -> impl Iterator<Item = &str> {
+    let behind = move |(at, word): (usize, &str)| text[at + word.len()..].trim_start().strip_prefix('(');
+    text.match_indices("env_var").filter_map(behind).map(str::trim_start)
 }
 
 /// What stands in quotes, may be a variable's name, and is none that is set in this shell. Of one that

@@ -68,10 +68,10 @@ pub(crate) fn open(work: &Work, extra: &Extra, now: Timestamp) -> Outcome<Workpl
     let target = profile::read(work, &place)?;
     let is_bare = folder.is_bare();
     let (mut config, mut text) = if is_bare {
-        let asking = texts(&place.root, "env_var");
-        let mut env = setup::variables(&asking)?;
-        if setup::makes_names_up(&asking) {
-            env.unset.extend(setup::unset_words(&texts(&place.root, "")));
+        let texts = texts(&place.root);
+        let mut env = setup::variables(&texts)?;
+        if setup::makes_names_up(&texts) {
+            env.unset.extend(setup::unset_words(&texts));
         }
         let asked = setup::Asked { place: &place, target: &target, vars: &vars, env: &env };
         let (config, text) = setup::config(&folder, &asked)?;
@@ -221,8 +221,8 @@ pub(crate) fn map(text: &str, flag: &str) -> Outcome<Map<String, Value>> {
     }
 }
 
-/// The texts of a project in which a word stands.
-fn texts(root: &Path, word: &str) -> Vec<String> {
+/// The texts of a project, in which `env_var` may stand.
+fn texts(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut todo: Vec<(PathBuf, usize)> = vec![(root.to_owned(), 0)];
     while let Some((folder, depth)) = todo.pop() {
@@ -240,7 +240,7 @@ fn texts(root: &Path, word: &str) -> Vec<String> {
             if kind.is_dir() {
                 todo.push((path, depth + 1));
             } else if [".sql", ".yml", ".yaml"].iter().any(|end| name.ends_with(end)) {
-                found.extend(fs::read_to_string(&path).ok().filter(|text| text.contains(word)));
+                found.extend(fs::read_to_string(&path));
             }
         }
     }

@@ -221,9 +221,9 @@ impl<'a> Around<'a> {
         let graph = self.graph.get()?;
         let keys = graph.try_iter().ok()?.filter_map(|key| Some(key.as_str()?.to_owned()));
         let added = keys.filter(|key| !GRAPH.contains(&key.as_str()));
-        let added: Vec<_> = added.filter_map(|key| Some((graph.get_attr(&key).ok()?, key))).collect();
-        Some(added.into_iter().map(|(value, key)| (key, value)).collect())
-            .filter(|added: &Vec<_>| !added.is_empty())
+        let added: Vec<_> =
+            added.filter_map(|key| graph.get_attr(&key).ok().map(|value| (key, value))).collect();
+        Some(added).filter(|added| !added.is_empty())
     }
 
     pub(super) fn manifest(&self) -> &Manifest {
