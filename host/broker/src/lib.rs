@@ -22,7 +22,7 @@ mod rights;
 mod weigh;
 
 pub use cofferdam_cap_sql::{
-    AboutGateway, Engine, Finding, GatewayKeeper, Gateways, GatewaysProblem, Origin, PoolState,
+    AboutGateway, Engine, Finding, GatewayKeeper, Gateways, GatewaysProblem, Origin, PoolState, Verdict,
 };
 
 pub use canceller::{CancelReason, Canceller};

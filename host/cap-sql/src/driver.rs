@@ -130,9 +130,42 @@ pub trait SqlDriver: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Whether it is as it should be.
-    pub good: bool,
+    pub verdict: Verdict,
     /// One sentence; where it is not good, with what to do.
     pub text: String,
+}
+
+/// Whether something is as it should be; the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// Work goes on, less safely than it could.
+    Weak,
+    /// Sessions of this mode are refused, or cannot do their work.
+    Wrong,
+}
+
+impl Finding {
+    /// Something as it should be.
+    pub(crate) fn good(text: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Good, text: text.into() }
+    }
+
+    /// Something that should be better.
+    pub(crate) fn weak(text: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Weak, text: text.into() }
+    }
+
+    /// Something that stops the work.
+    pub fn wrong(text: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Wrong, text: text.into() }
+    }
+
+    /// Whether it is as it should be.
+    pub fn is_good(&self) -> bool {
+        self.verdict == Verdict::Good
+    }
 }
 
 /// The connections of one mode.

@@ -28,7 +28,7 @@ mod types;
 pub use cancel::{CancelToken, OnCancel};
 pub use driver::{
     Engine, Finding, Holder, Opening, Peer, PoolState, RelationRule, RowsId, SessionWall, SqlDriver,
-    SqlSession,
+    SqlSession, Verdict,
 };
 pub use gateways::{AboutGateway, GatewayKeeper, Gateways, GatewaysProblem, Origin};
 pub use load::FrameDecoder;

@@ -49,7 +49,7 @@ fn a_session_says_whom_it_speaks_to() {
 fn a_unix_socket_and_this_machine_need_no_tls() {
     let how = |settings: ServerSettings| {
         let findings = driver_with(settings, credential("writer")).inspect(Access::Write);
-        assert!(findings.iter().all(|finding| finding.good), "{findings:?}");
+        assert!(findings.iter().all(|finding| finding.is_good()), "{findings:?}");
         findings.iter().map(|finding| finding.text.clone()).collect::<Vec<_>>().join("; ")
     };
     assert!(how(unix()).contains("a Unix socket of this machine"));

@@ -162,15 +162,18 @@ fn inspecting_says_what_is_right_and_what_is_not() {
     std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
     let told = || {
         let findings = house.driver.inspect(Access::Read).into_iter();
-        findings.map(|f| format!("{} {}", if f.good { "ok" } else { "wrong" }, f.text)).collect::<Vec<_>>()
+        findings.map(|f| format!("{:?} {}", f.verdict, f.text)).collect::<Vec<_>>()
     };
-    assert_eq!(told(), ["ok the files of `main`, `marts` can be opened", "ok the fence's table is there"]);
+    assert_eq!(
+        told(),
+        ["Good the files of `main`, `marts` can be opened", "Good the fence's table is there"]
+    );
     std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::set_permissions(folder.join("wh.db"), PermissionsExt::from_mode(0o644)).unwrap();
     std::fs::set_permissions(folder.join("wh.marts.db"), PermissionsExt::from_mode(0o600)).unwrap();
     assert_eq!(
         told()[2],
-        "wrong other users of this machine can reach the file of `main`: take their rights to it or to its \
+        "Weak other users of this machine can reach the file of `main`: take their rights to it or to its \
          folder (mode 0700)"
     );
     assert_eq!(told().len(), 3);

@@ -7,7 +7,7 @@
 
 use std::{
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use crate::{
@@ -17,14 +17,24 @@ use crate::{
     programs,
 };
 
+/// What the executor ends with where the gateway works and should be safer.
+const WEAK: i32 = 3;
+
 /// Asks the executor, whose words go straight to whoever reads; gives the exit code.
 pub(crate) fn ask(at: Option<&Path>, command: &Gateway) -> Outcome<u8> {
+    Ok(u8::from(!run(at, command)?.success()))
+}
+
+/// The same for who wants to know only whether work can be done.
+pub(crate) fn ask_whether_it_works(at: Option<&Path>, command: &Gateway) -> Outcome<u8> {
+    let status = run(at, command)?;
+    Ok(u8::from(!status.success() && status.code() != Some(WEAK)))
+}
+
+fn run(at: Option<&Path>, command: &Gateway) -> Outcome<ExitStatus> {
     let program = programs::beside("cofferdam-executor")?;
-    let status = asking(&program, at, command)
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|e| Failure::file("run", &program, &e))?;
-    Ok(u8::from(!status.success()))
+    let status = asking(&program, at, command).stdin(Stdio::null()).status();
+    status.map_err(|e| Failure::file("run", &program, &e))
 }
 
 fn asking(program: &Path, at: Option<&Path>, command: &Gateway) -> Command {

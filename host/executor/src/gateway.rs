@@ -2,15 +2,16 @@
 //!
 //! In: the gateway settings, as an executor would read them. Out: sentences for the operator.
 //! Never: shows a secret; needs a scheduler, a key or a grant; changes anything in a warehouse.
-//! Fails: with exit code 1 where anything is wrong.
+//! Fails: with exit code 1 where anything is wrong, with 3 where it works and should be safer.
 //! Source: `docs/guides/gateways.md`.
 
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
+    process::ExitCode,
 };
 
-use cofferdam_broker::{AboutGateway, Finding, Gateways};
+use cofferdam_broker::{AboutGateway, Finding, Gateways, Verdict};
 use cofferdam_call::Access;
 use cofferdam_ids::{GatewayName, render};
 
@@ -38,36 +39,40 @@ pub enum GatewayCommand {
     },
 }
 
-/// Does it, prints, and says whether everything is right.
-pub fn main(command: &GatewayCommand) -> bool {
-    let (text, right) = match command {
+/// Does it, prints, and says by the exit code whether everything is right.
+pub fn main(command: &GatewayCommand) -> ExitCode {
+    let (text, verdict) = match command {
         GatewayCommand::Test { name, mode, gateways } => {
             with(gateways, |gateways| test(gateways, name.as_deref(), mode.as_deref()))
         }
-        GatewayCommand::List { gateways } => with(gateways, |gateways| (list(gateways), true)),
+        GatewayCommand::List { gateways } => with(gateways, |gateways| (list(gateways), Verdict::Good)),
     };
     // A closed output is no reason to stop.
     let _ = write!(io::stdout(), "{text}");
-    right
+    match verdict {
+        Verdict::Good => ExitCode::SUCCESS,
+        Verdict::Weak => ExitCode::from(3),
+        Verdict::Wrong => ExitCode::FAILURE,
+    }
 }
 
-fn with(args: &GatewayArgs, work: impl FnOnce(&Gateways) -> (String, bool)) -> (String, bool) {
+fn with(args: &GatewayArgs, work: impl FnOnce(&Gateways) -> (String, Verdict)) -> (String, Verdict) {
     match start::gateways(args, "") {
         Ok(keeper) => {
             let (gateways, _) = keeper.attempt();
-            let (mut text, right) = work(&gateways);
+            let (mut text, verdict) = work(&gateways);
             for warning in gateways.warnings() {
                 let _ = writeln!(text, "note: {warning}");
             }
-            (text, right)
+            (text, verdict)
         }
-        Err(error) => (format!("{}\n", render(&error)), false),
+        Err(error) => (format!("{}\n", render(&error)), Verdict::Wrong),
     }
 }
 
 /// What is right and wrong with one gateway.
-fn test(gateways: &Gateways, name: Option<&str>, mode: Option<&str>) -> (String, bool) {
-    let wrong = |text: String| (format!("{text}\n"), false);
+fn test(gateways: &Gateways, name: Option<&str>, mode: Option<&str>) -> (String, Verdict) {
+    let wrong = |text: String| (format!("{text}\n"), Verdict::Wrong);
     let name = match name {
         Some(name) => match GatewayName::new(name) {
             Ok(name) => name,
@@ -90,19 +95,24 @@ fn test(gateways: &Gateways, name: Option<&str>, mode: Option<&str>) -> (String,
             return wrong(format!("`{}` is not `read`, `write` or `admin`", mode.escape_debug()));
         }
     };
-    let (mut text, mut right) = (String::new(), true);
+    let (mut text, mut worst) = (String::new(), Verdict::Good);
     for access in modes {
         let _ = writeln!(text, "gateway {name} ({}), mode {access}", about.engine);
         let findings = match gateways.credential(&name, access) {
             Ok(()) => driver.inspect(access),
-            Err(problem) => vec![Finding { good: false, text: problem }],
+            Err(problem) => vec![Finding::wrong(problem)],
         };
-        right &= findings.iter().all(|finding| finding.good);
-        for Finding { good, text: sentence } in findings {
-            let _ = writeln!(text, "  {:<6} {sentence}", if good { "ok" } else { "wrong" });
+        for Finding { verdict, text: sentence } in findings {
+            worst = worst.max(verdict);
+            let word = match verdict {
+                Verdict::Good => "ok",
+                Verdict::Weak => "weak",
+                Verdict::Wrong => "wrong",
+            };
+            let _ = writeln!(text, "  {word:<6} {sentence}");
         }
     }
-    (text, right)
+    (text, worst)
 }
 
 fn list(gateways: &Gateways) -> String {
@@ -149,24 +159,24 @@ mod tests {
         let text = "default = \"wh\"\n[gateways.wh]\nengine = \"sqlite\"\npath = \"wh.db\"\n\
                     [gateways.broken]\nengine = \"sqlite\"\npath = \"file/wh.db\"\n";
         let args = gateways(folder.path(), text);
-        let (text, right) = with(&args, |gateways| test(gateways, None, Some("write")));
+        let (text, verdict) = with(&args, |gateways| test(gateways, None, Some("write")));
         insta::assert_snapshot!(text, @r"
         gateway wh (sqlite), mode write
           ok     the files of `main` can be opened
           ok     the fence's table is there
         ");
-        assert!(right);
-        let (text, right) = with(&args, |gateways| test(gateways, Some("broken"), Some("read")));
+        assert_eq!(verdict, Verdict::Good);
+        let (text, verdict) = with(&args, |gateways| test(gateways, Some("broken"), Some("read")));
         insta::assert_snapshot!(text, @r"
         gateway broken (sqlite), mode read
           wrong  the warehouse's files cannot be opened
         ");
-        assert!(!right);
+        assert_eq!(verdict, Verdict::Wrong);
         for (name, mode) in [("other", None), ("wh", Some("delete")), ("a b", None)] {
-            let (text, right) = with(&args, |gateways| test(gateways, Some(name), mode));
-            assert!(!right, "{text}");
+            let (text, verdict) = with(&args, |gateways| test(gateways, Some(name), mode));
+            assert_eq!(verdict, Verdict::Wrong, "{text}");
         }
-        let (text, _) = with(&args, |gateways| (list(gateways), true));
+        let (text, _) = with(&args, |gateways| (list(gateways), Verdict::Good));
         insta::assert_snapshot!(text, @r"
         broken (sqlite: read, write, admin)
           engine               line 6 of the settings file
@@ -180,7 +190,8 @@ mod tests {
     #[test]
     fn settings_that_cannot_be_read_are_rendered_with_their_fix() {
         let args = GatewayArgs { gateways: Some("/nowhere/gateways.toml".into()), env_file: None };
-        let (text, right) = with(&args, |_| (String::new(), true));
-        assert!(!right && text.starts_with("error[CD0314]: cannot read the gateway settings"), "{text}");
+        let (text, verdict) = with(&args, |_| (String::new(), Verdict::Good));
+        assert_eq!(verdict, Verdict::Wrong);
+        assert!(text.starts_with("error[CD0314]: cannot read the gateway settings"), "{text}");
     }
 }

@@ -56,10 +56,7 @@ fn main() -> ExitCode {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         },
-        Command::Gateway(command) => match gateway::main(&command) {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
-        },
+        Command::Gateway(command) => gateway::main(&command),
         Command::Start(args) => {
             log_to_stderr();
             match Config::new(*args, secret()).and_then(start::run) {

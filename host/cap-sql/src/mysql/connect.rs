@@ -71,7 +71,7 @@ impl Connector {
             Some(digest) => format!("{server} answers over TLS; the SHA-256 of its certificate is {digest}"),
             None => format!("{server} answers without TLS, as the gateway says"),
         };
-        let mut findings = vec![Finding { good: true, text: tls }];
+        let mut findings = vec![Finding::good(tls)];
         findings.extend(preflight::findings(&mut client, access, &self.settings, &wait)?);
         Ok(findings)
     }

@@ -101,7 +101,7 @@ impl SqlDriver for Mysql {
     fn inspect(&self, access: Access) -> Vec<Finding> {
         let found =
             self.keys.key(access).and_then(|key| self.pool.connector().inspect(access, &key.credential));
-        found.unwrap_or_else(|refusal| vec![Finding { good: false, text: refusal.to_string() }])
+        found.unwrap_or_else(|refusal| vec![Finding::wrong(refusal.to_string())])
     }
 
     fn pools(&self) -> Vec<PoolState> {

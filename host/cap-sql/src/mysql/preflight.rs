@@ -42,20 +42,19 @@ pub(super) fn findings(
     wait: &Wait<'_>,
 ) -> Result<Vec<Finding>, Refusal> {
     let grants = grants(client, wait)?;
-    let mut findings: Vec<Finding> =
-        too_much(&grants, settings).into_iter().map(|text| Finding { good: false, text }).collect();
+    let mut findings: Vec<Finding> = too_much(&grants, settings).into_iter().map(Finding::wrong).collect();
     if findings.is_empty() {
         let text = "the user has no rights over the server itself".to_owned();
-        findings.push(Finding { good: true, text });
+        findings.push(Finding::good(text));
     }
     if access == Access::Read && grants.iter().any(Grant::changes) {
         let text = "the user of mode `read` may change rows; give it a user with SELECT alone, so that the warehouse \
                     itself holds that";
-        findings.push(Finding { good: false, text: text.to_owned() });
+        findings.push(Finding::weak(text));
     }
     if grants.iter().any(|grant| grant.may_grant && grant.database != "*") {
         let text = "the user may hand its rights on (GRANT OPTION); revoke that";
-        findings.push(Finding { good: false, text: text.to_owned() });
+        findings.push(Finding::weak(text));
     }
     Ok(findings)
 }

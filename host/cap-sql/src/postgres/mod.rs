@@ -117,7 +117,7 @@ impl SqlDriver for Postgres {
     }
 
     fn inspect(&self, access: Access) -> Vec<Finding> {
-        let bad = |refusal: Refusal| vec![Finding { good: false, text: refusal.message }];
+        let bad = |refusal: Refusal| vec![Finding::wrong(refusal.message)];
         let connector = self.pool.connector();
         let cancel = CancelToken::default();
         let connected = self

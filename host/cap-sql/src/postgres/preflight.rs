@@ -68,39 +68,41 @@ pub(super) fn inspect(conn: &mut Conn, settings: &ServerSettings, access: Access
     let cancel = CancelToken::default();
     match too_much(conn, settings, &cancel) {
         Ok(rights) if rights.is_empty() => {
-            findings.push(good("the role has no right that reaches beyond the database"));
+            findings.push(Finding::good("the role has no right that reaches beyond the database"));
         }
         Ok(rights) => findings.extend(rights.iter().map(|right| {
             let ending = if right.allowed { "the gateway allows it" } else { "sessions are refused" };
-            bad(format!("the role {}: {ending} (`{}`)", right.text, right.word))
+            let text = format!("the role {}: {ending} (`{}`)", right.text, right.word);
+            if right.allowed { Finding::weak(text) } else { Finding::wrong(text) }
         })),
-        Err(refusal) => findings.push(bad(refusal.message)),
+        Err(refusal) => findings.push(Finding::wrong(refusal.message)),
     }
     match warnings(conn, settings, access, &cancel) {
         Ok(more) => findings.extend(more),
-        Err(refusal) => findings.push(bad(refusal.message)),
+        Err(refusal) => findings.push(Finding::wrong(refusal.message)),
     }
-    findings.sort_by_key(|finding| !finding.good);
+    findings.sort_by_key(|finding| finding.verdict);
     findings
 }
 
 fn known(conn: &Conn, settings: &ServerSettings) -> Vec<Finding> {
     let login = &conn.login;
-    let mut findings = vec![good(format!("logged in to PostgreSQL {} as `{}`", login.version, login.role))];
+    let mut findings =
+        vec![Finding::good(format!("logged in to PostgreSQL {} as `{}`", login.version, login.role))];
     let proof = format!("the login was proved by {}", login.how);
-    findings.push(Finding { good: login.how.starts_with("SCRAM"), text: proof });
+    findings.push(if login.how.starts_with("SCRAM") { Finding::good(proof) } else { Finding::weak(proof) });
     findings.push(match (&login.tls, settings.tls.mode) {
         (Some(digest), _) => {
-            good(format!("TLS with the server's certificate verified; its SHA-256 is {digest}"))
+            Finding::good(format!("TLS with the server's certificate verified; its SHA-256 is {digest}"))
         }
-        (None, TlsMode::VerifyFull) => good("a Unix socket of this machine"),
+        (None, TlsMode::VerifyFull) => Finding::good("a Unix socket of this machine"),
         (None, TlsMode::Off) if settings.allow.plaintext => {
-            bad("nothing is encrypted: the gateway turns TLS off and allows `plaintext`")
+            Finding::weak("nothing is encrypted: the gateway turns TLS off and allows `plaintext`")
         }
-        (None, TlsMode::Off) => good("TLS is off, to this machine itself"),
+        (None, TlsMode::Off) => Finding::good("TLS is off, to this machine itself"),
     });
     if login.encoding != "UTF8" {
-        findings.push(bad(format!(
+        findings.push(Finding::weak(format!(
             "the database keeps text as {}: what is not UTF-8 cannot be read; make the database with UTF8",
             login.encoding
         )));
@@ -142,10 +144,12 @@ fn warnings(
     let mut findings = Vec::new();
     let rights = ask(conn, RIGHTS, &[], cancel)?;
     if is(&rights, 6) && !is(&rights, 0) {
-        findings.push(bad("the role may read or write every table: grant it the schemas it needs instead"));
+        findings.push(Finding::weak(
+            "the role may read or write every table: grant it the schemas it needs instead",
+        ));
     }
     if access == Access::Read && is(&ask(conn, WRITES, &[], cancel)?, 0) {
-        findings.push(bad(
+        findings.push(Finding::weak(
             "the role of mode `read` may write: sessions of this mode are read-only, but a role that cannot \
              write is the better wall",
         ));
@@ -153,8 +157,10 @@ fn warnings(
     let schema =
         ask(conn, "select pg_catalog.to_regnamespace($1) is not null", &[&quoted(&settings.schema)], cancel)?;
     if !is(&schema, 0) {
-        findings
-            .push(bad(format!("schema `{}` does not exist, or the role may not use it", settings.schema)));
+        findings.push(Finding::weak(format!(
+            "schema `{}` does not exist, or the role may not use it",
+            settings.schema
+        )));
     }
     if access > Access::Read {
         findings.push(fence(conn, settings, cancel)?);
@@ -167,11 +173,14 @@ fn fence(conn: &mut Conn, settings: &ServerSettings, cancel: &CancelToken) -> Re
     let text = "select to_regclass($1) is not null, has_database_privilege(current_database(), 'create')";
     let answer = ask(conn, text, &[&table], cancel)?;
     Ok(if is(&answer, 0) {
-        good(format!("the fence's table `{}.fence` is there", settings.fence_schema))
+        Finding::good(format!("the fence's table `{}.fence` is there", settings.fence_schema))
     } else if is(&answer, 1) {
-        good(format!("the fence's table `{}.fence` is made at the first write", settings.fence_schema))
+        Finding::good(format!(
+            "the fence's table `{}.fence` is made at the first write",
+            settings.fence_schema
+        ))
     } else {
-        bad(format!(
+        Finding::wrong(format!(
             "the fence's table `{}.fence` is not there and the role may not make it: writes are refused. A database \
              administrator runs once: {}",
             settings.fence_schema,
@@ -192,12 +201,4 @@ fn ask(conn: &mut Conn, text: &str, values: &[&str], cancel: &CancelToken) -> Re
 
 fn is(answer: &Answer, column: usize) -> bool {
     answer.rows.first().and_then(|row| row.get(column)).is_some_and(|value| value.as_deref() == Some("t"))
-}
-
-fn good(text: impl Into<String>) -> Finding {
-    Finding { good: true, text: text.into() }
-}
-
-fn bad(text: impl Into<String>) -> Finding {
-    Finding { good: false, text: text.into() }
 }

@@ -13,34 +13,33 @@ use crate::driver::Finding;
 
 /// Opens the files as a session of that mode would, and looks.
 pub(super) fn inspect(files: &Files, access: Access) -> Vec<Finding> {
-    let finding = |good, text: String| Finding { good, text };
     let connection = match setup::connect(files, access) {
         Ok(connection) => connection,
-        Err(_) => return vec![finding(false, format!("the files cannot be opened in mode `{access}`"))],
+        Err(_) => return vec![Finding::wrong(format!("the files cannot be opened in mode `{access}`"))],
     };
     let schemas: Vec<_> = files.all().map(|(schema, _)| format!("`{schema}`")).collect();
-    let mut findings = vec![finding(true, format!("the files of {} can be opened", schemas.join(", ")))];
+    let mut findings = vec![Finding::good(format!("the files of {} can be opened", schemas.join(", ")))];
     for (schema, path) in files.all() {
         if !is_wal(&connection, schema) {
             let text = format!(
                 "`{schema}` is not in WAL mode, so readers and writers stop each other: close other programs that \
                  hold the file, and start the executor again"
             );
-            findings.push(finding(false, text));
+            findings.push(Finding::weak(text));
         }
         if others_reach(path) {
             let text = format!(
                 "other users of this machine can reach the file of `{schema}`: take their rights to it or to its \
                  folder (mode 0700)"
             );
-            findings.push(finding(false, text));
+            findings.push(Finding::weak(text));
         }
     }
     findings.push(match has_fence(&connection) {
-        true => finding(true, "the fence's table is there".to_owned()),
-        false => finding(false, fence::broken().message),
+        true => Finding::good("the fence's table is there"),
+        false => Finding::wrong(fence::broken().message),
     });
-    findings.sort_by_key(|finding| !finding.good);
+    findings.sort_by_key(|finding| finding.verdict);
     findings
 }
 

@@ -125,7 +125,7 @@ impl SqlDriver for Sqlite {
     fn inspect(&self, access: Access) -> Vec<Finding> {
         match self.files() {
             Ok(files) => inspection::inspect(&files, access),
-            Err(refusal) => vec![Finding { good: false, text: refusal.message }],
+            Err(refusal) => vec![Finding::wrong(refusal.message)],
         }
     }
 

@@ -111,7 +111,7 @@ pub(super) fn debug(work: &Work) -> Outcome<u8> {
         setup::gateway(&folder, &target, &signed.release, target.threads)?;
     }
     let test = crate::args::Gateway::Test { name: Some(setup::GATEWAY.to_owned()), mode: None };
-    gateways::ask(Some(&workplace.place.root), &test)
+    gateways::ask_whether_it_works(Some(&workplace.place.root), &test)
 }
 
 /// Deletes what `clean-targets` names, inside of the project alone.
