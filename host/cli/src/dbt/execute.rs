@@ -6,7 +6,7 @@
 //! Source: `docs/guides/move-a-dbt-project.md`.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     io::Write as _,
     time::{Duration, Instant},
 };
@@ -119,9 +119,11 @@ struct Progress<'a, 'b> {
     order: &'b Order<'a>,
     numbers: HashMap<TaskId, (usize, usize)>,
     threads: Vec<bool>,
-    over: HashMap<TaskId, ()>,
+    over: HashSet<TaskId>,
     ended: Vec<Ended<'a>>,
     failed: bool,
+    /// Nodes that are not silent.
+    spoken: usize,
 }
 
 impl<'a, 'b> Progress<'a, 'b> {
@@ -131,9 +133,10 @@ impl<'a, 'b> Progress<'a, 'b> {
             order,
             numbers: HashMap::new(),
             threads: Vec::new(),
-            over: HashMap::new(),
+            over: HashSet::new(),
             ended: Vec::new(),
             failed: false,
+            spoken: order.nodes.values().filter(|node| !makes_nothing(order, node)).count(),
         }
     }
 
@@ -143,7 +146,7 @@ impl<'a, 'b> Progress<'a, 'b> {
         let mut fresh: Vec<&TaskView> = view
             .tasks
             .iter()
-            .filter(|task| !self.over.contains_key(&task.task) && !waits(task))
+            .filter(|task| !self.over.contains(&task.task) && !waits(task))
             .filter(|task| task.state.is_final() || task.state == TaskState::Leased)
             .filter(|task| !self.is_silent(task))
             .collect();
@@ -176,7 +179,7 @@ impl<'a, 'b> Progress<'a, 'b> {
                 continue;
             }
             let Some(node) = self.order.nodes.get(&task.task).copied() else { continue };
-            if !self.over.contains_key(&task.task) {
+            if !self.over.contains(&task.task) {
                 let (number, thread) = self.number(task, node);
                 self.end(view, task, node, number, thread);
             }
@@ -186,17 +189,12 @@ impl<'a, 'b> Progress<'a, 'b> {
     /// An ephemeral model makes nothing: dbt speaks of one only where it fails.
     fn is_silent(&self, task: &TaskView) -> bool {
         let node = self.order.nodes.get(&task.task);
-        node.is_some_and(|node| self.makes_nothing(node)) && task.state != TaskState::Failed
-    }
-
-    fn makes_nothing(&self, node: &Node) -> bool {
-        self.order.command == Command::Run && node.is_ephemeral()
+        node.is_some_and(|node| makes_nothing(self.order, node)) && task.state != TaskState::Failed
     }
 
     /// How many nodes are spoken of.
     fn total(&self) -> usize {
-        let silent = self.order.nodes.values().filter(|node| self.makes_nothing(node)).count();
-        (self.order.nodes.len() - silent).max(self.numbers.len())
+        self.spoken.max(self.numbers.len())
     }
 
     /// The node's number and thread; says that it starts where it was not seen before.
@@ -218,7 +216,7 @@ impl<'a, 'b> Progress<'a, 'b> {
     }
 
     fn end(&mut self, view: &RunView, task: &TaskView, node: &'a Node, number: usize, thread: usize) {
-        self.over.insert(task.task.clone(), ());
+        self.over.insert(task.task.clone());
         if let Some(busy) = self.threads.get_mut(thread - 1) {
             *busy = false;
         }
@@ -238,6 +236,10 @@ impl<'a, 'b> Progress<'a, 'b> {
         let run = view.run.to_string();
         self.ended.push(Ended { node, task: task.clone(), run, done, thread });
     }
+}
+
+fn makes_nothing(order: &Order<'_>, node: &Node) -> bool {
+    order.command == Command::Run && node.is_ephemeral()
 }
 
 /// Prints a line with the time. A reader that has gone away is no reason to fail.

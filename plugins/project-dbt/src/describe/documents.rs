@@ -30,6 +30,35 @@ const ASKING: [&str; 3] = ["run_query", "statement", "adapter"];
 /// Words of what looks whether a relation is there.
 const LOOKING: [&str; 2] = ["get_relation", "load_relation"];
 
+/// Words of what changes the warehouse: macros and methods of the adapter.
+const CHANGING: [&str; 12] = [
+    "alter_relation_add_remove_columns",
+    "create_schema",
+    "create_table_as",
+    "create_view_as",
+    "drop_relation",
+    "drop_relation_if_exists",
+    "drop_schema",
+    "get_create_table_as_sql",
+    "get_create_view_as_sql",
+    "load_csv_rows",
+    "rename_relation",
+    "truncate_relation",
+];
+
+/// The beginnings of statements that do.
+const CHANGES: [&str; 9] = [
+    "alter table",
+    "create or replace",
+    "create table",
+    "create temp",
+    "delete from",
+    "drop table",
+    "drop view",
+    "insert into",
+    "truncate table",
+];
+
 impl Build<'_> {
     /// The tasks, and the file with the documents of their nodes.
     pub(super) fn tasks(&mut self, needs: &[BTreeSet<String>]) -> (Vec<TaskSpec>, Vec<u8>) {
@@ -50,7 +79,7 @@ impl Build<'_> {
             }
             let range = (start, bytes.len() - start);
             bytes.push(b'\n');
-            let request = self.request(at, asks);
+            let request = self.request(at, asks, self.writes(item));
             let id = task_id(&item.id);
             let root = self.root.trim_end_matches('/');
             let mut settings = vec![
@@ -213,6 +242,12 @@ impl Build<'_> {
             code.push_str(&format!("\n{{{{ {} }}}}", found.block.name));
         }
         code.push_str(&self.var_templates());
+        if item.kind == Kind::Seed {
+            // What the project puts in the place of the adapter's own ways.
+            let ways = ["drop_relation", "truncate_relation"].into_iter();
+            ways.filter(|way| self.engine.library().instead(way).is_some())
+                .for_each(|way| code.push_str(&format!("\n{{{{ {way} }}}}")));
+        }
         if item.kind == Kind::UnitTest {
             for given in item.node["given"].as_array().into_iter().flatten() {
                 code.push('\n');
@@ -239,6 +274,15 @@ impl Build<'_> {
             return false;
         }
         ASKING.iter().any(|word| code.contains(word)) || self.called(&code).iter().any(|one| one.asks)
+    }
+
+    /// Whether a test, the project's macros behind it or what runs it change the warehouse.
+    fn writes(&self, item: &Item) -> bool {
+        if item.kind != Kind::Test {
+            return false;
+        }
+        let code = self.searched(item);
+        changes(item.text("raw_code")) || self.called(&code).iter().any(|one| one.changes)
     }
 
     /// The sources an item may name only when it runs, those of its package and of variables that are
@@ -329,6 +373,7 @@ impl Build<'_> {
                 fills_graph: fills_graph(text),
                 asks: ASKING[..2].iter().any(|word| has_word(text, word)),
                 looks: looks(text),
+                changes: changes(text),
                 renders: renders(text),
             };
             self.words.of_macros.insert((one.package.clone(), one.block.name.clone()), words);
@@ -360,6 +405,8 @@ pub(super) struct MacroWords {
     asks: bool,
     /// Sources that are named only when it runs.
     looks: bool,
+    /// Something that changes the warehouse.
+    changes: bool,
     /// `render`, which renders a text as if it stood here.
     renders: bool,
 }
@@ -378,6 +425,14 @@ fn source_reference(source: &str, name: &str, target: &Item) -> SourceReference 
 /// Whether a text looks whether a relation is there, or names a source only when it runs.
 fn looks(text: &str) -> bool {
     LOOKING.iter().any(|word| has_word(text, word)) || (has_word(text, "execute") && has_word(text, "source"))
+}
+
+/// Whether a text changes the warehouse.
+fn changes(text: &str) -> bool {
+    CHANGING.iter().any(|word| has_word(text, word)) || {
+        let plain = text.to_ascii_lowercase();
+        CHANGES.iter().any(|words| plain.contains(words))
+    }
 }
 
 /// Whether a text calls `render`, other than that of a relation.

@@ -1,9 +1,9 @@
 //! What each task asks to be allowed.
 //!
 //! In: resolved items. Out: one request for SQL per task.
-//! Never: asks for more than the node names, with two exceptions: a node whose macros ask the
-//! warehouse itself what is there may read the schemas of the project, and one with hooks may write
-//! in them.
+//! Never: asks for more than the node names, with three exceptions: a node whose macros ask the
+//! warehouse itself what is there may read the schemas of the project; one with hooks, and a test
+//! whose macros make or change relations, may write in them.
 //! Fails: not at all.
 //! Source: `docs/guides/grants.md`.
 
@@ -30,8 +30,9 @@ const ADMIN: [&str; 9] = [
 ];
 
 impl Build<'_> {
-    /// What an item asks for. `asks` says whether its macros ask the warehouse what is there.
-    pub(super) fn request(&self, at: usize, asks: bool) -> SqlRequest {
+    /// What an item asks for. `asks` says whether its macros ask the warehouse what is there, `changes`
+    /// whether they make or change relations though it is a test.
+    pub(super) fn request(&self, at: usize, asks: bool, changes: bool) -> SqlRequest {
         let item = &self.items[at];
         let mut reads: BTreeSet<String> = BTreeSet::new();
         let mut writes: BTreeSet<String> = BTreeSet::new();
@@ -65,6 +66,10 @@ impl Build<'_> {
                 reads.insert(dotted(item));
             }
             _ => {}
+        }
+        if changes {
+            mode = "write";
+            writes.extend(self.project_schemas());
         }
         if mode == "write" && self.needs_admin(item) {
             mode = "admin";

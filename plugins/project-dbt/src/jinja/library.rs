@@ -275,6 +275,19 @@ impl Library {
         self.named(package, name)
     }
 
+    /// The macro a project or one of its packages puts in the place of what a method of the adapter does: one
+    /// of the method's name, or an implementation in the root project of what dbt dispatches.
+    #[must_use]
+    pub fn instead(&self, method: &str) -> Option<&Arc<Macro>> {
+        let others = self.packages.keys().map(String::as_str);
+        let others = others.filter(|other| *other != self.root && *other != BUILTIN);
+        let own = std::iter::once(self.root.as_str()).chain(others);
+        own.into_iter().find_map(|package| self.of_package(package, method)).or_else(|| {
+            let named = |prefix: &String| self.of_package(&self.root, &format!("{prefix}__{method}"));
+            self.prefixes.iter().find_map(named).and_then(|_| self.of_package(BUILTIN, method))
+        })
+    }
+
     /// The macro of a generic test as `tests:` of a file of `package` names it: `unique` or
     /// `dbt_utils.equality`.
     #[must_use]
@@ -315,7 +328,7 @@ impl Library {
             None => vec![None],
             Some(namespace) => match self.dispatch.get(namespace) {
                 Some(order) if !order.is_empty() => order.iter().map(|place| Some(place.as_str())).collect(),
-                _ if namespace != BUILTIN && self.has_package(namespace) => {
+                _ if self.has_package(namespace) => {
                     vec![Some(self.root.as_str()), Some(namespace)]
                 }
                 _ => vec![None],

@@ -10,8 +10,9 @@ use std::cell::Cell;
 use super::error::RenderKind;
 use super::problem::{Outcome, failure};
 
-/// How many steps one rendering may take: statements, operators, calls, turns of loops.
-pub(super) const STEPS_MAX: u64 = 10_000_000;
+/// How many steps one rendering may take: statements, operators, calls, turns of loops. Hooks behind a run
+/// of some thousand nodes take tens of millions; tests are to be shorter.
+pub(super) const STEPS_MAX: u64 = if cfg!(test) { 10_000_000 } else { 100_000_000 };
 /// How deep macros may call one another.
 pub(super) const CALLS_MAX: u32 = 80;
 /// How deep expressions and statements may be evaluated in one another, over all macros.
@@ -78,6 +79,14 @@ pub(super) fn text_of(length: usize) -> Outcome<()> {
         ));
     }
     piece(length)
+}
+
+/// A text is about to grow. Its room doubles as it grows, so it is counted where that happens: what
+/// is put together of many small pieces counts as what it becomes, not as often as it has pieces.
+pub(super) fn longer_text(length: usize, more: usize) -> Outcome<()> {
+    let longer = length.saturating_add(more);
+    let doubles = longer >= PIECE && (length < PIECE || length.ilog2() < longer.ilog2());
+    if longer > TEXT_MAX || doubles { text_of(longer) } else { Ok(()) }
 }
 
 /// A list of this length is about to be made.

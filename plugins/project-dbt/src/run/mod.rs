@@ -176,17 +176,16 @@ impl Run<'_> {
         Quoting { database: told("database"), schema: told("schema"), identifier: told("identifier"), mark }
     }
 
-    /// How far the session may go. A test that keeps no rows, and whatever only looks, reads.
+    /// How far the session may go: as far as the node asked for. What only looks, reads.
     fn access(&self) -> Access {
         let entry = self.invocation.entry.as_str();
         if self.ask.command != Command::Run || matches!(entry, "freshness" | "source" | "analysis") {
             return Access::Read;
         }
-        match entry {
-            "test" if !self.stores_failures() => Access::Read,
-            _ => self.invocation.setting("mode").ok().flatten().map_or(Access::Write, |mode: String| {
-                if mode == "admin" { Access::Admin } else { Access::Write }
-            }),
+        match self.invocation.setting::<String>("mode").ok().flatten().as_deref() {
+            Some("admin") => Access::Admin,
+            Some("read") if !self.stores_failures() => Access::Read,
+            _ => Access::Write,
         }
     }
 

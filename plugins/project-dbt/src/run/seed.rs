@@ -102,6 +102,22 @@ impl Run<'_> {
         if quote { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
     }
 
+    /// Calls what the project puts in the place of a method of the adapter; false where there is nothing.
+    fn instead(
+        &self,
+        around: &Around<'_>,
+        method: &str,
+        relation: &RelationName,
+    ) -> Result<bool, TaskFailure> {
+        let engine = around.scene.engine;
+        let Some(found) = engine.library().instead(method) else { return Ok(false) };
+        let (name, package) =
+            (format!("{}.{}", found.package, found.block.name), self.document.node.package());
+        let relation = [relation.clone().into_value()];
+        let done = around.with(|| engine.call(package, &name, &relation, &[], around));
+        done.map(|_| true).map_err(|why| self.failure(around, &why))
+    }
+
     /// Empties the table, or makes it, and fills it: grants, views and comments stay where it stays.
     fn seed_in_place(&self, around: &Around<'_>, seed: &Seed, fresh: bool) -> Result<u64, TaskFailure> {
         let warehouse = around.scene.warehouse;
@@ -112,7 +128,10 @@ impl Run<'_> {
         let (_, kind) = warehouse.look(&parts.schema, &parts.identifier).map_err(failed)?;
         match kind {
             Some(RelationKind::Table) if !fresh => {
-                wire.run(&format!("truncate table {}", this.render()), false).map_err(failed)?;
+                let relation = RelationName { kind, ..this.clone() };
+                if !self.instead(around, "truncate_relation", &relation)? {
+                    wire.run(&format!("truncate table {}", this.render()), false).map_err(failed)?;
+                }
             }
             Some(RelationKind::View | RelationKind::MaterializedView) if !fresh => {
                 let message = format!(
@@ -125,7 +144,9 @@ impl Run<'_> {
             there => {
                 if there.is_some() {
                     let old = RelationName { kind: there, ..this.clone() };
-                    warehouse.drop(&old).map_err(|_| self.last_failure(around))?;
+                    if !self.instead(around, "drop_relation", &old)? {
+                        warehouse.drop(&old).map_err(|_| self.last_failure(around))?;
+                    }
                 }
                 let columns = seed.columns.iter().zip(&seed.declared).map(|(column, given)| {
                     let of = given.as_deref().unwrap_or_else(|| inferred(&column.data_type));

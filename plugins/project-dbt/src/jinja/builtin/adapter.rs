@@ -177,7 +177,7 @@ fn dispatch(cx: &Interp<'_>, args: &mut Args) -> Outcome<Value> {
         Some(namespace) if namespace.as_str().is_some() => namespace.as_str().map(str::to_owned),
         Some(_) => return fail("adapter.dispatch() takes the name of one package, not a list"),
     };
-    match cx.library.dispatched(&cx.package, &name, namespace.as_deref()) {
+    match cx.library.dispatched(&cx.package.borrow(), &name, namespace.as_deref()) {
         Ok(found) => Ok(cx.macro_value(found)),
         Err(tried) => fail(format!(
             "there is no implementation of the macro `{name}` for `{}`; looked for {}",
@@ -279,6 +279,12 @@ fn with_database(
         "assert_valid_snapshot_target_given_strategy" | "valid_snapshot_target" => {
             let relation = relation_of(args, name, "relation")?;
             snapshot_columns(cx, database, &relation, args)?
+        }
+        "drop_relation" | "truncate_relation" | "rename_relation"
+            if let Some(found) = cx.library.instead(name) =>
+        {
+            cx.call_at_home(found, std::mem::take(args))?;
+            Value::from("")
         }
         _ => return changes(database, name, args),
     }))

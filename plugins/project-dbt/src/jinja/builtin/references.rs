@@ -128,7 +128,7 @@ impl Python for Var {
         let name = args.need_text("var", "var_name")?;
         let default = args.take("default");
         args.end("var")?;
-        match cx.world.variable(&cx.package, &name) {
+        match cx.world.variable(&cx.package.borrow(), &name) {
             // A text among the variables may itself be a template.
             Some(Json::String(text))
                 if !cx.world.plain_variables() && (text.contains("{{") || text.contains("{%")) =>
@@ -152,7 +152,7 @@ impl Python for Var {
         if name != "has_var" {
             return None;
         }
-        let has = |name: String| Value::from(cx.world.variable(&cx.package, &name).is_some());
+        let has = |name: String| Value::from(cx.world.variable(&cx.package.borrow(), &name).is_some());
         Some(args.need_text("has_var", "var_name").map(has))
     }
 
@@ -208,7 +208,7 @@ fn rendered(cx: &Interp<'_>, text: &str, place: &str) -> Outcome<String> {
         failure(RenderKind::Syntax, format!("the text of {place} is no Jinja: {}", why.message))
     })?;
     let unit = Unit {
-        package: cx.package.clone(),
+        package: cx.package.borrow().clone(),
         path: place.to_owned(),
         name: None,
         lines_before: 0,

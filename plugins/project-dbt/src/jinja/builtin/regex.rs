@@ -358,6 +358,7 @@ fn substituted(
         }
         many += 1;
         cx.step()?;
+        let before = out.len();
         out.push_str(&text[at..whole.start()]);
         match view(replacement) {
             View::Str(template) => expand(&mut out, template, &captures)?,
@@ -366,7 +367,7 @@ fn substituted(
                 out.push_str(&value::text(&cx.call(replacement, Args::new(vec![shown], Vec::new()))?));
             }
         }
-        limits::text_of(out.len())?;
+        limits::longer_text(before, out.len() - before)?;
         at = whole.end();
     }
     out.push_str(&text[at..]);

@@ -23,7 +23,10 @@ impl Interp<'_> {
     pub(super) fn filter(&self, name: &str, value: Value, mut args: Args) -> Outcome<Value> {
         self.step()?;
         let args = &mut args;
-        let size = value::length(&value).unwrap_or(0);
+        let size = match view(&value) {
+            View::Str(text) => text.len() / 64,
+            _ => value::length(&value).unwrap_or(0),
+        };
         self.steps_of(size / 8)?;
         Ok(match name {
             "default" | "d" => {

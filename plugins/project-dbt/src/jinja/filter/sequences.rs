@@ -62,7 +62,7 @@ pub(super) fn each(cx: &Interp<'_>, name: &str, value: &Value, args: &mut Args) 
 fn any_of(cx: &Interp<'_>, values: Vec<Value>) -> Value {
     let run = cx.world.name("invocation_id").map(|id| value::text(&id)).unwrap_or_default();
     let mut hasher = DefaultHasher::new();
-    (run, cx.package.as_str(), cx.taken()).hash(&mut hasher);
+    (run, cx.package.borrow().as_str(), cx.taken()).hash(&mut hasher);
     let many = u64::try_from(values.len()).unwrap_or(u64::MAX).max(1);
     let at = usize::try_from(hasher.finish() % many).unwrap_or_default();
     values.into_iter().nth(at).unwrap_or(Value::UNDEFINED)
@@ -181,7 +181,7 @@ fn join(cx: &Interp<'_>, value: &Value, args: &mut Args) -> Outcome<Value> {
             Some(path) => value::text(&by_path(cx, value, path)),
             None => value::text(value),
         };
-        limits::text_of(out.len() + piece.len())?;
+        limits::longer_text(out.len(), piece.len())?;
         out.push_str(&piece);
     }
     Ok(Value::from(out))

@@ -39,7 +39,7 @@ impl Interp<'_> {
             self.step().map_err(placed)?;
             let flow = match statement {
                 Stmt::Text(text) => {
-                    limits::text_of(out.len() + text.len())?;
+                    limits::longer_text(out.len(), text.len())?;
                     out.push_str(text);
                     Flow::Next
                 }
@@ -100,13 +100,13 @@ impl Interp<'_> {
     /// Adds a value's text.
     fn emit(&self, value: &Value, out: &mut String) -> Outcome<()> {
         if let Some(text) = value.as_str() {
-            limits::text_of(out.len() + text.len())?;
+            limits::longer_text(out.len(), text.len())?;
             out.push_str(text);
             return Ok(());
         }
         let text = value::text(value);
         self.steps_of(text.len() / 64)?;
-        limits::text_of(out.len() + text.len())?;
+        limits::longer_text(out.len(), text.len())?;
         out.push_str(&text);
         Ok(())
     }

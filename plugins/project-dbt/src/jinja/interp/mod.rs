@@ -22,9 +22,10 @@ use minijinja::Value;
 pub(super) use scope::{Frame, Scope};
 
 use super::error::RenderKind;
-use super::library::Library;
+use super::library::{Library, Macro};
 use super::limits;
 use super::problem::{Outcome, failure};
+use super::value::Args;
 use super::world::World;
 
 /// One rendering.
@@ -32,7 +33,7 @@ pub(super) struct Interp<'w> {
     pub(super) library: Arc<Library>,
     pub(super) world: &'w dyn World,
     /// The package whose names are seen first.
-    pub(super) package: String,
+    pub(super) package: RefCell<String>,
     /// What `store_result` kept.
     pub(super) results: RefCell<HashMap<String, Value>>,
     /// What `context.update` said: the names of all texts and macros from then on.
@@ -50,7 +51,7 @@ impl<'w> Interp<'w> {
         Self {
             library,
             world,
-            package: package.to_owned(),
+            package: RefCell::new(package.to_owned()),
             results: RefCell::default(),
             updates: RefCell::default(),
             steps: Cell::new(0),
@@ -58,6 +59,14 @@ impl<'w> Interp<'w> {
             macros: Cell::new(0),
             calls: Cell::new(0),
         }
+    }
+
+    /// Calls a macro whose own package is the one whose names are seen first.
+    pub(super) fn call_at_home(&self, found: &Arc<Macro>, args: Args) -> Outcome<Value> {
+        let away = self.package.replace(found.package.clone());
+        let outcome = self.call(&self.macro_value(found), args);
+        self.package.replace(away);
+        outcome
     }
 
     /// Takes a step.

@@ -35,7 +35,7 @@ impl Interp<'_> {
             return Some(value.clone());
         }
         let library = &self.library;
-        if let Some(found) = library.of_project(&self.package, name) {
+        if let Some(found) = library.of_project(&self.package.borrow(), name) {
             return Some(macro_value(found));
         }
         if library.has_package(name) {

@@ -90,8 +90,9 @@ pub(in super::super) fn printf(format: &str, value: &Value) -> Outcome<Value> {
         if spec.align.is_none() {
             spec.align = Some('>');
         }
-        out.push_str(&printf_one(&value, spec, kind)?);
-        limits::text_of(out.len())?;
+        let piece = printf_one(&value, spec, kind)?;
+        limits::longer_text(out.len(), piece.len())?;
+        out.push_str(&piece);
     }
     if !rest.is_empty() && !used_names && !mapping {
         return fail("not all arguments converted during string formatting");
@@ -396,8 +397,8 @@ fn fields(
     let mut out = String::new();
     let mut rest = format;
     while let Some(at) = rest.find(['{', '}']) {
+        limits::longer_text(out.len(), at)?;
         out.push_str(&rest[..at]);
-        limits::text_of(out.len())?;
         let mark = &rest[at..=at];
         rest = &rest[at + 1..];
         if let Some(after) = rest.strip_prefix(mark) {

@@ -248,7 +248,7 @@ fn joined(cx: &Interp<'_>, separator: &str, args: &mut Args) -> Outcome<Value> {
                 value::type_name(value)
             ));
         };
-        limits::text_of(out.len() + separator.len() + text.len())?;
+        limits::longer_text(out.len(), separator.len() + text.len())?;
         if index > 0 {
             out.push_str(separator);
         }

@@ -46,6 +46,18 @@ fn a_text_without_end_is_stopped_and_a_long_one_is_not() {
 }
 
 #[test]
+fn many_small_pieces_count_as_what_they_become() {
+    let pieces = "{% for a in range(90000) %}{{ 'x' * 80 }}{% endfor %}";
+    assert_eq!(told(&format!("{{% set t %}}{pieces}{{% endset %}}{{{{ t|length }}}}")), "7200000");
+    assert_eq!(
+        told("{{ (['x' * 80] * 90000)|join|length }} {{ ','.join(['x' * 79] * 90000)|length }}"),
+        "7200000 7199999"
+    );
+    assert_eq!(told("{{ modules.re.sub('x', 'yy', 'x' * 900000)|length }}"), "1800000");
+    assert_eq!(told("{{ ('{}' * 9000).format(*(['x' * 99] * 9000))|length }}"), "891000");
+}
+
+#[test]
 fn a_list_without_end_is_stopped_and_a_long_one_is_not() {
     insta::assert_snapshot!(refused("{{ [1] * 10 ** 9 }}"), @"models/orders.sql:1: a list of more than 2000000 values would be made; does something grow without end?");
     for template in [

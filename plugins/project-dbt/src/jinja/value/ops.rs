@@ -376,12 +376,12 @@ pub(in super::super) fn concatenate(values: &[Value]) -> Outcome<Value> {
     for value in values {
         match value.as_str() {
             Some(text) => {
-                limits::text_of(out.len() + text.len())?;
+                limits::longer_text(out.len(), text.len())?;
                 out.push_str(text);
             }
             None => {
                 let text = text(value);
-                limits::text_of(out.len() + text.len())?;
+                limits::longer_text(out.len(), text.len())?;
                 out.push_str(&text);
             }
         }
