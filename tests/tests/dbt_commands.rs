@@ -502,3 +502,54 @@ fn what_templates_put_into_graph_is_there_for_hooks_behind_the_run() {
     assert_eq!(told("select names || ' ' || seconds from seen"), "one start two 60.0");
     assert_eq!(told("select found from two"), "start");
 }
+
+/// Generic tests that put what they find aside first: in the project's own schema, or in another one.
+const ASIDE: &str = "{% test aside(model, column_name, place) %}\n\
+     {% if execute %}\n\
+     {% do run_query('create table ' ~ place ~ '.found_' ~ column_name ~ ' as select ' ~ column_name ~ ' as n from ' ~ model) %}\n\
+     {% endif %}\n\
+     select 1 as one from {{ model }} where 1 = 0\n\
+     {% endtest %}\n";
+
+#[test]
+fn a_test_that_writes_may_do_so_in_the_projects_schemas_alone() {
+    let server = Postgres::start();
+    let house = house(&on_postgres(&server));
+    server.sql("create schema elsewhere");
+    house.write("tests/generic/aside.sql", ASIDE);
+    house.write(
+        "models/schema.yml",
+        "models:\n  - name: stg_items\n    columns:\n      - name: id\n        data_tests:\n          - aside: {arguments: {place: dev}}\n      \
+         - name: qty\n        data_tests:\n          - aside: {arguments: {place: elsewhere}}\n          - not_null\n",
+    );
+    let built = house.cofferdam(&["dbt", "build", "--select", "items stg_items"]);
+    assert!(!built.ok, "{}", built.text());
+    contains_all(&built, &["PASS aside_stg_items_id__dev", "ERROR aside_stg_items_qty__elsewhere", "PASS=4"]);
+    assert_eq!(server.sql("select count(*) from dev.found_id").trim(), "2");
+    assert_eq!(server.sql("select to_regclass('elsewhere.found_qty') is null").trim(), "t");
+    let explained = |test: &str| house.cofferdam(&["grants", "explain", test]).text();
+    let listed = house.cofferdam(&["dbt", "ls", "--resource-type", "test", "--output", "json"]).stdout;
+    let id = |name: &str| {
+        let ids = listed.split('"').filter(|word| word.starts_with("test.shop."));
+        ids.into_iter().find(|id| id.contains(name)).unwrap_or_else(|| panic!("{listed}")).to_owned()
+    };
+    assert!(
+        explained(&id("aside_stg_items_id")).contains("allows sql write"),
+        "{}",
+        explained(&id("aside_stg_items_id"))
+    );
+    assert!(explained(&id("not_null")).contains("allows sql read"), "{}", explained(&id("not_null")));
+}
+
+#[test]
+fn debug_ends_well_where_the_warehouse_answers_and_not_where_it_does_not() {
+    let server = Postgres::start();
+    let profile = on_postgres(&server);
+    // The role of the profile is no superuser, but nothing is made yet: what is missing is said.
+    let answers = house(&profile).cofferdam(&["dbt", "debug"]);
+    assert!(answers.ok, "{}", answers.text());
+    contains_all(&answers, &["weak   schema `dev` does not exist", "ok     logged in to PostgreSQL"]);
+    let refused = house(&profile.replace("user: writer", "user: nobody")).cofferdam(&["dbt", "debug"]);
+    assert!(!refused.ok, "{}", refused.text());
+    contains_all(&refused, &["wrong  "]);
+}

@@ -276,6 +276,31 @@ fn seeds_get_dbts_types_and_keep_their_table() {
 }
 
 #[test]
+fn what_a_project_puts_in_the_place_of_the_adapters_ways_is_called() {
+    let macros = "{% macro truncate_relation(relation) %}{{ return(adapter.dispatch('truncate_relation')(relation)) }}\
+        {% endmacro %}{% macro postgres__truncate_relation(relation) %}{% do run_query('select 1 as guarded') %}\
+        {{ return(default__truncate_relation(relation)) }}{% endmacro %}";
+    // An implementation for the adapter counts where it is the project's own.
+    let own = "{% macro postgres__drop_relation(relation) %}{% do run_query('select 2 as guarded') %}\
+        {{ return(default__drop_relation(relation)) }}{% endmacro %}";
+    let house = House::new()
+        .node("seed", "s", "id\n1\n", json!({}), json!({}))
+        .model("m", "select 1 as id", json!({"materialized": "table"}))
+        .macros_of("guard", macros)
+        .macros(own);
+    for id in ["seed.shop.s", "model.shop.m", "seed.shop.s"] {
+        house.run(id, &[]);
+    }
+    let sent = house.sent();
+    let lines: Vec<&str> = sent.lines().skip_while(|line| !line.contains("guarded")).take(2).collect();
+    assert_eq!(lines, ["select 1 as guarded", "truncate table \"analytics\".\"s\""], "{sent}");
+    house.run("model.shop.m", &[]);
+    let sent = house.sent();
+    let lines: Vec<&str> = sent.lines().skip_while(|line| !line.contains("guarded")).take(2).collect();
+    assert_eq!(lines, ["select 2 as guarded", "drop table if exists \"analytics\".\"m\" cascade"], "{sent}");
+}
+
+#[test]
 fn tests_count_warn_fail_and_keep_what_they_find() {
     let model = "select * from (values (1), (1), (null)) as t(id)";
     let generic = |name: &str, more: serde_json::Value, config: serde_json::Value| {

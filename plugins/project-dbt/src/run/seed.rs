@@ -111,8 +111,7 @@ impl Run<'_> {
     ) -> Result<bool, TaskFailure> {
         let engine = around.scene.engine;
         let Some(found) = engine.library().instead(method) else { return Ok(false) };
-        let (name, package) =
-            (format!("{}.{}", found.package, found.block.name), self.document.node.package());
+        let (package, name) = (&found.package, format!("{}.{}", found.package, found.block.name));
         let relation = [relation.clone().into_value()];
         let done = around.with(|| engine.call(package, &name, &relation, &[], around));
         done.map(|_| true).map_err(|why| self.failure(around, &why))

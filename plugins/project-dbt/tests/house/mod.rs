@@ -352,11 +352,20 @@ impl House {
     }
 
     /// Adds a file of macros that every node may call.
-    pub fn macros(mut self, text: &str) -> Self {
+    pub fn macros(self, text: &str) -> Self {
+        self.macros_of("shop", text)
+    }
+
+    /// Adds a file of macros of a package.
+    pub fn macros_of(mut self, package: &str, text: &str) -> Self {
         let file = format!("macros/m{}.sql", self.files.len());
         self.files.push((file.clone(), text.to_owned()));
         for document in self.nodes.values_mut() {
-            document.macros.push(MacroFile { package: "shop".into(), file: file.clone(), names: Vec::new() });
+            document.macros.push(MacroFile {
+                package: package.into(),
+                file: file.clone(),
+                names: Vec::new(),
+            });
         }
         self
     }
