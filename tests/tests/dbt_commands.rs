@@ -515,7 +515,7 @@ const ASIDE: &str = "{% test aside(model, column_name, place) %}\n\
 fn a_test_that_writes_may_do_so_in_the_projects_schemas_alone() {
     let server = Postgres::start();
     let house = house(&on_postgres(&server));
-    server.sql("create schema elsewhere");
+    server.psql("create schema elsewhere");
     house.write("tests/generic/aside.sql", ASIDE);
     house.write(
         "models/schema.yml",
@@ -525,8 +525,8 @@ fn a_test_that_writes_may_do_so_in_the_projects_schemas_alone() {
     let built = house.cofferdam(&["dbt", "build", "--select", "items stg_items"]);
     assert!(!built.ok, "{}", built.text());
     contains_all(&built, &["PASS aside_stg_items_id__dev", "ERROR aside_stg_items_qty__elsewhere", "PASS=4"]);
-    assert_eq!(server.sql("select count(*) from dev.found_id").trim(), "2");
-    assert_eq!(server.sql("select to_regclass('elsewhere.found_qty') is null").trim(), "t");
+    assert_eq!(server.psql("select count(*) from dev.found_id").trim(), "2");
+    assert_eq!(server.psql("select to_regclass('elsewhere.found_qty') is null").trim(), "t");
     let explained = |test: &str| house.cofferdam(&["grants", "explain", test]).text();
     let listed = house.cofferdam(&["dbt", "ls", "--resource-type", "test", "--output", "json"]).stdout;
     let id = |name: &str| {
