@@ -382,6 +382,10 @@ fn what_dbt_has_and_this_has_not_is_said() {
     }
     house.write("models/secret.sql", "select '{{ env_var('DBT_ENV_SECRET_X') }}' as s\n");
     assert!(house.cofferdam(&["dbt", "parse"]).stderr.contains("CD0065"));
+    // A sample of a profile is a profile.
+    house.write("ci/sample.profiles.yml", "password: \"{{ env_var('DBT_ENV_SECRET_X') }}\"\n");
+    house.write("models/secret.sql", "select 1 as s\n");
+    assert!(house.cofferdam(&["dbt", "parse"]).ok);
     house.write("models/secret.sql", "select '{{ env_var('SHOP_' ~ 'REGION', 'eu') }}' as s\n");
     let computed = house.cofferdam(&["dbt", "parse"]);
     assert!(computed.stderr.contains("`SHOP_REGION` was not looked up"), "{}", computed.text());

@@ -37,7 +37,8 @@ pub(crate) const BAD_FLAG: Code = Code(66);
 /// Folders that are never part of a project's text.
 const SKIPPED: [&str; 5] = ["target", "logs", "node_modules", "venv", "env"];
 
-/// Files that are never part of a project's text: logins, and where packages come from.
+/// Files that are never part of a project's text: logins, `sample.profiles.yml` and the like among them, and
+/// where packages come from.
 const NOT_READ: [&str; 6] = [
     "profiles.yml",
     "profiles.yaml",
@@ -230,7 +231,7 @@ fn texts(root: &Path) -> Vec<String> {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
             // What these say is for this machine, and no part of what runs.
-            if NOT_READ.contains(&&*name) {
+            if NOT_READ.contains(&&*name) || name.ends_with("profiles.yml") {
                 continue;
             }
             if name.starts_with('.') || (depth == 0 && SKIPPED.contains(&&*name)) || depth > 32 {
