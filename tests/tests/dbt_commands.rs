@@ -550,8 +550,12 @@ fn debug_ends_well_where_the_warehouse_answers_and_not_where_it_does_not() {
     let server = Postgres::start();
     let profile = on_postgres(&server);
     // The role of the profile is no superuser, but nothing is made yet: what is missing is said.
-    let answers = house(&profile).cofferdam(&["dbt", "debug"]);
+    let standing = house(&profile);
+    let answers = standing.cofferdam(&["dbt", "debug"]);
     assert!(answers.ok, "{}", answers.text());
+    let strict = standing.cofferdam(&["gateway", "test", "wh"]);
+    assert!(!strict.ok, "{}", strict.text());
+    contains_all(&strict, &["weak   schema `dev` does not exist"]);
     contains_all(&answers, &["weak   schema `dev` does not exist", "ok     logged in to PostgreSQL"]);
     let refused = house(&profile.replace("user: writer", "user: nobody")).cofferdam(&["dbt", "debug"]);
     assert!(!refused.ok, "{}", refused.text());

@@ -56,6 +56,13 @@ fn a_broken_model_leaves_the_old_table_and_says_where() {
 }
 
 #[test]
+fn a_template_may_take_more_steps_than_its_own_tests_let_it() {
+    let turns = "{% for a in range(2500) %}{% for b in range(2500) %}{% set x = b %}{% endfor %}{% endfor %}";
+    let house = House::new().model("m", &format!("{turns}select 1 as id"), json!({"materialized": "view"}));
+    assert_eq!(house.run("model.shop.m", &[]), "m: CREATE VIEW");
+}
+
+#[test]
 fn names_that_the_project_does_not_quote_are_found_again_as_the_server_keeps_them() {
     let mut house = House::new();
     for part in ["database", "schema", "identifier"] {

@@ -58,6 +58,13 @@ fn many_small_pieces_count_as_what_they_become() {
 }
 
 #[test]
+fn a_long_text_can_be_measured_often() {
+    let often =
+        "{% set t = 'x' * 1000000 %}{% for a in range(500) %}{% if t|length < 9 %}!{% endif %}{% endfor %}";
+    assert_eq!(told(often), "");
+}
+
+#[test]
 fn a_list_without_end_is_stopped_and_a_long_one_is_not() {
     insta::assert_snapshot!(refused("{{ [1] * 10 ** 9 }}"), @"models/orders.sql:1: a list of more than 2000000 values would be made; does something grow without end?");
     for template in [
